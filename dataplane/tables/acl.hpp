@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// First-match classification by remote address, protocol and port, the shape of every security-group
+// rule. Rules are grouped by remote prefix: for each distinct prefix there is a sorted list of the
+// (protocol, port) intervals of its rules with the first rule of each, and a link to the next shorter
+// prefix that has rules. A match is one longest-prefix look-up, then one binary search for each
+// prefix on the way up. Memory is linear in the rules, and time grows with their logarithm and with
+// how deeply their prefixes nest, not with their number.
+// Immutable once built; read by all workers. Free of DPDK (rte_acl needs an EAL), so that a policy
+// can be tested offline by the same code.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dataplane/tables/lpm.hpp"
+#include "flows/base/ip.hpp"
+
+namespace gannet::dataplane {
+
+/// What a rule matches. Its place in the list is its priority.
+struct AclRule {
+  static constexpr std::uint16_t kAnyProtocol = 256;
+  std::uint16_t protocol = kAnyProtocol;
+  std::uint16_t first_port = 0;  // Of the service: the destination port of a connection's first packet.
+  std::uint16_t last_port = 0xffff;
+  Prefix remote;
+};
+
+class Acl {
+ public:
+  static constexpr std::uint32_t kNoMatch = 0x7fff'ffff;
+
+  /// An entry's `rule` is what match() returns; smaller ones come first. One rule may have several
+  /// entries (one for each prefix and port range of the policy's rule).
+  struct Entry {
+    AclRule match;
+    std::uint32_t rule;
+  };
+
+  Acl() = default;
+  explicit Acl(std::span<const Entry> entries);
+
+  /// The first rule that matches, or kNoMatch.
+  [[nodiscard]] std::uint32_t match(const IpAddress& remote, std::uint8_t protocol,
+                                    std::uint16_t port) const;
+
+ private:
+  struct Node {
+    std::uint32_t first_interval;
+    std::uint32_t interval_count;
+    std::uint32_t parent;      // Node of the next shorter prefix, or Lpm::kNone.
+    std::uint32_t chain_best;  // Smallest rule of this node and all above it.
+  };
+
+  std::uint32_t add_node(std::span<const Entry> entries);
+
+  Lpm nodes_by_prefix_;
+  std::vector<Node> nodes_;
+  // Of all nodes: where an interval of protocol << 16 | port starts, and its first rule.
+  std::vector<std::uint32_t> interval_starts_;
+  std::vector<std::uint32_t> interval_rules_;
+};
+
+}  // namespace gannet::dataplane

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "flows/flow_index.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "flows/base/check.hpp"
+
+namespace gannet::flows {
+namespace {
+
+// Ten slots filled to 5.5 on average overflow in 3 % of the buckets (Poisson); one overflow bucket
+// for sixteen home buckets is twice what that needs.
+constexpr double kMeanFill = 5.5;
+constexpr std::uint32_t kHomePerOverflow = 16;
+
+}  // namespace
+
+Result<FlowIndex> FlowIndex::create(std::uint32_t flow_count, bool use_huge_pages) {
+  const auto home = std::max<std::uint32_t>(static_cast<std::uint32_t>(flow_count / kMeanFill), 16);
+  const std::uint32_t overflow = home / kHomePerOverflow + 4;
+  auto region = Region::map((std::size_t{home} + overflow) * sizeof(Bucket), use_huge_pages);
+  if (!region) return tl::unexpected(region.error());
+  return FlowIndex(std::move(*region), home, overflow);
+}
+
+FlowIndex::FlowIndex(Region region, std::uint32_t home_count, std::uint32_t overflow_count)
+    : region_(std::move(region)),
+      buckets_(reinterpret_cast<Bucket*>(region_.data())),
+      home_count_(home_count) {
+  for (std::uint32_t i = home_count; i < home_count + overflow_count; ++i) {
+    buckets_[i].overflow = free_overflow_;
+    free_overflow_ = i;
+  }
+}
+
+bool FlowIndex::insert(std::uint64_t hash, FlowRef ref) {
+  Bucket* bucket = &buckets_[bucket_of(hash)];
+  for (;;) {
+    const std::uint32_t empty = match(*bucket, 0);
+    if (empty != 0) {
+      const int slot = __builtin_ctz(empty);
+      bucket->tags[slot] = tag_of(hash);
+      bucket->refs[slot] = ref.value;
+      return true;
+    }
+    if (bucket->overflow == kNoBucket) break;
+    bucket = &buckets_[bucket->overflow];
+  }
+  if (free_overflow_ == kNoBucket) return false;
+  const std::uint32_t added = std::exchange(free_overflow_, buckets_[free_overflow_].overflow);
+  buckets_[added] = Bucket{};
+  bucket->overflow = added;
+  buckets_[added].tags[0] = tag_of(hash);
+  buckets_[added].refs[0] = ref.value;
+  return true;
+}
+
+void FlowIndex::erase(std::uint64_t hash, FlowRef ref) {
+  const std::uint16_t tag = tag_of(hash);
+  Bucket* previous = nullptr;
+  for (std::uint32_t at = bucket_of(hash);;) {
+    Bucket& bucket = buckets_[at];
+    for (std::uint32_t m = match(bucket, tag); m != 0; m &= m - 1) {
+      const int slot = __builtin_ctz(m);
+      if (bucket.refs[slot] != ref.value) continue;
+      bucket.tags[slot] = 0;
+      if (previous != nullptr && match(bucket, 0) == 0x3ff) {
+        previous->overflow = bucket.overflow;
+        bucket.overflow = std::exchange(free_overflow_, at);
+      }
+      return;
+    }
+    GANNET_CHECK(bucket.overflow != kNoBucket);
+    previous = &bucket;
+    at = bucket.overflow;
+  }
+}
+
+}  // namespace gannet::flows

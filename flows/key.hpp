@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The flow key: what the exact match compares. It is the tuple as the packet arrives, before any
+// translation, and the zone that it arrives from, so that equal addresses of different tenants,
+// and the same packet seen from the VM and from the tunnel, are different flows.
+// Any thread; plain values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "flows/base/byte_order.hpp"
+#include "flows/base/ip.hpp"
+#include "flows/packet/headers.hpp"
+#include "flows/packet/parse.hpp"
+
+namespace gannet::flows {
+
+/// Where a packet comes in.
+enum class ZoneKind : std::uint8_t {
+  kNone = 0,
+  kEni = 1,     // From the VM behind an ENI; the index is the ENI's.
+  kTunnel = 2,  // Decapsulated; the index is the VPC's.
+  kUplink = 3,  // Plain on the underlay; the index is 0.
+};
+
+struct Zone {
+  ZoneKind kind = ZoneKind::kNone;
+  std::uint16_t index = 0;
+  friend constexpr bool operator==(const Zone&, const Zone&) = default;
+};
+
+/// Source and destination of a packet in one family, in the order in which IPv4 has them on the wire.
+template <typename Ip>
+struct Tuple {
+  Ip source;
+  Ip destination;
+  Be16 source_port;
+  Be16 destination_port;
+  friend constexpr bool operator==(const Tuple&, const Tuple&) = default;
+};
+using Ip4Tuple = Tuple<Ip4>;
+using Ip6Tuple = Tuple<Ip6>;
+static_assert(sizeof(Ip4Tuple) == 12 && sizeof(Ip6Tuple) == 36);
+
+/// The key of an IPv4 flow, 16 bytes. It has the layout of bytes 8 to 23 of a plain IPv4 packet (TTL,
+/// protocol, checksum, addresses, ports), so that one 16-byte load, with the zone put over TTL and
+/// checksum, makes it.
+/// For ICMP queries source_port is the identifier and destination_port is type << 8 | code; protocols
+/// without ports have zeros there.
+struct alignas(16) Ip4Key {
+  using Ip = Ip4;
+  ZoneKind zone_kind;
+  std::uint8_t protocol;
+  std::uint16_t zone_index;
+  Ip4Tuple tuple;
+
+  friend bool operator==(const Ip4Key& a, const Ip4Key& b) {
+    const auto x = words(a);
+    const auto y = words(b);
+    return ((x.w[0] ^ y.w[0]) | (x.w[1] ^ y.w[1])) == 0;
+  }
+  struct Words {
+    std::uint64_t w[2];
+  };
+  [[nodiscard]] static Words words(const Ip4Key& key) { return load<Words>(&key); }
+};
+static_assert(sizeof(Ip4Key) == 16);
+static_assert(offsetof(Ip4Key, tuple) ==
+              offsetof(packet::Ipv4Header, source) - offsetof(packet::Ipv4Header, ttl));
+
+/// The key of an IPv6 flow, 40 bytes; the fields mean the same.
+struct alignas(8) Ip6Key {
+  using Ip = Ip6;
+  ZoneKind zone_kind;
+  std::uint8_t protocol;
+  std::uint16_t zone_index;
+  Ip6Tuple tuple;
+
+  friend bool operator==(const Ip6Key& a, const Ip6Key& b) {
+    const auto x = words(a);
+    const auto y = words(b);
+    std::uint64_t difference = 0;
+    for (std::size_t i = 0; i < 5; ++i) difference |= x.w[i] ^ y.w[i];
+    return difference == 0;
+  }
+  struct Words {
+    std::uint64_t w[5];
+  };
+  [[nodiscard]] static Words words(const Ip6Key& key) { return load<Words>(&key); }
+};
+static_assert(sizeof(Ip6Key) == 40);
+
+template <typename Key>
+[[nodiscard]] inline Zone zone_of(const Key& key) {
+  return {key.zone_kind, key.zone_index};
+}
+
+/// Secret, random for each start: without it nobody can compute which keys collide.
+struct HashSeed {
+  std::uint64_t words[4];
+};
+
+namespace detail {
+[[nodiscard]] inline std::uint64_t multiply_fold(std::uint64_t a, std::uint64_t b) {
+  const auto product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+}  // namespace detail
+
+/// A keyed hash by folded multiplication (NH of UMAC, RFC 4418, 5.2.2, then one more round to mix).
+[[nodiscard]] inline std::uint64_t hash(const Ip4Key& key, const HashSeed& seed) {
+  const auto k = Ip4Key::words(key);
+  const auto mixed = detail::multiply_fold(k.w[0] + seed.words[0], k.w[1] + seed.words[1]);
+  return detail::multiply_fold(mixed ^ seed.words[2], seed.words[3]);
+}
+[[nodiscard]] inline std::uint64_t hash(const Ip6Key& key, const HashSeed& seed) {
+  const auto k = Ip6Key::words(key);
+  const auto a = detail::multiply_fold(k.w[0] + seed.words[0], k.w[1] + seed.words[1]);
+  const auto b = detail::multiply_fold(k.w[2] + seed.words[2], k.w[3] + seed.words[3]);
+  const auto mixed = detail::multiply_fold(a + seed.words[3], (b ^ k.w[4]) + seed.words[1]);
+  return detail::multiply_fold(mixed ^ seed.words[2], seed.words[0] | 1);
+}
+
+/// The key of a parsed packet from `zone`. The packet is IP of the key's family; it is not a later
+/// fragment and not an ICMP error (those have no key of their own).
+template <typename Key>
+[[nodiscard]] Key make_key(Zone zone, const std::uint8_t* frame, const packet::Parsed& parsed);
+
+/// The same key with the tuple turned round and the ports of an ICMP query answered: what the reply
+/// to a packet with this tuple looks like when it arrives from `zone`.
+template <typename Key>
+[[nodiscard]] Key reply_key(const Key& key, Zone zone);
+
+extern template Ip4Key make_key<Ip4Key>(Zone, const std::uint8_t*, const packet::Parsed&);
+extern template Ip6Key make_key<Ip6Key>(Zone, const std::uint8_t*, const packet::Parsed&);
+extern template Ip4Key reply_key<Ip4Key>(const Ip4Key&, Zone);
+extern template Ip6Key reply_key<Ip6Key>(const Ip6Key&, Zone);
+
+}  // namespace gannet::flows
