@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/nat_ports.hpp"
 #include "dataplane/tables/acl.hpp"
 #include "dataplane/tables/exact_map.hpp"
 #include "dataplane/tables/lpm.hpp"
@@ -147,11 +148,12 @@ struct SecurityGroup {
 /// What a matched rule says.
 struct Rule {
   bool allows = false;
+  bool persists = false;  // Connections that it allowed outlive its removal (R21).
 };
 
 /// A range of ports of one public address, all of one ENI.
 struct PortBlock {
-  Ip4 ip{};
+  std::uint16_t address = kNoIndex;  // NatAddress.
   std::uint16_t first = 0;
   std::uint16_t count = 0;
 };
@@ -159,12 +161,24 @@ struct PortBlock {
 struct NatGateway {
   std::uint16_t vpc = kNoIndex;
   std::uint16_t block_ports = 0;
-  std::vector<Ip4> public_ips;
-  std::vector<PortBlock> block_of_eni;      // By ENI index; count 0: none.
-  // By public IP (place in public_ips), then by (port - kFirstNatPort) / block_ports: whose block.
-  std::vector<std::vector<std::uint16_t>> eni_of_block;
+  std::vector<PortBlock> block_of_eni;  // By ENI index; count 0: none.
 };
-inline constexpr std::uint16_t kFirstNatPort = 1024;
+
+/// One public address of a NAT gateway.
+struct NatAddress {
+  Ip4 ip{};
+  std::uint16_t gateway = kNoIndex;
+  std::uint16_t block_ports = 0;
+  std::vector<std::uint16_t> eni_of_block;  // By (port - kFirstNatPort) / block_ports.
+  std::shared_ptr<NatPorts> ports;          // Outlives the snapshot: mappings are not policy.
+
+  /// The ENI whose block holds the port, or kNoIndex.
+  [[nodiscard]] std::uint16_t eni_of_port(std::uint16_t port) const {
+    if (port < kFirstNatPort) return kNoIndex;
+    const std::size_t block = (port - std::size_t{kFirstNatPort}) / block_ports;
+    return block < eni_of_block.size() ? eni_of_block[block] : kNoIndex;
+  }
+};
 
 struct Backend {
   IpAddress ip;
@@ -185,11 +199,11 @@ struct Listener {
 };
 
 /// What a public address of this host is for.
-enum class PublicKind : std::uint8_t { kEni, kNatGateway, kLoadBalancer };
+enum class PublicKind : std::uint8_t { kEni, kNat, kLoadBalancer };
 struct PublicAddress {
   IpAddress ip;
   PublicKind kind = PublicKind::kEni;
-  std::uint16_t index = kNoIndex;  // ENI or NAT gateway; of a load balancer its VPC.
+  std::uint16_t index = kNoIndex;  // ENI or NatAddress; of a load balancer its VPC.
 };
 
 struct AddressKey {
@@ -249,6 +263,7 @@ class Snapshot {
   std::vector<SecurityGroup> groups;
   std::vector<Rule> rules;  // By rule id.
   std::vector<NatGateway> nat_gateways;
+  std::vector<NatAddress> nat_addresses;
   std::vector<BackendPool> pools;
   std::vector<Listener> listeners;
   std::vector<Endpoint> endpoints;

@@ -71,7 +71,7 @@ enum ConnectionFlags : std::uint8_t {
   kHasNatMapping = 1 << 2,  // Holds a reference on a port mapping; released with the connection.
   kEmbryonic = 1 << 3,      // In the list of connections that may be evicted when the table is full.
   kHasRedirect = 1 << 4,    // Another worker's table leads here; to be told when this ends.
-  kMidstream = 1 << 5,      // Picked up without its SYN.
+  kPersistent = 1 << 5,     // The rules that allowed it outlive their removal (R21).
 };
 
 /// An intrusive link by index, so that records can be listed without pointers.
@@ -105,6 +105,7 @@ struct alignas(64) ConnectionDetails {
   Links embryonic;              // List of connections that have not been answered.
   std::uint32_t egress_rule;    // Snapshot rule ids that allowed the connection, or kNoRule.
   std::uint32_t ingress_rule;
+  std::uint16_t redirect_worker;  // That knows of the redirect, if kHasRedirect.
 };
 static_assert(sizeof(ConnectionDetails) == 64);
 

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The connections of one worker: opening them after a decision, tracking their packets, judging them
+// again when the policy has changed, ageing them and ending them. Everything that must happen together
+// when a connection comes or goes (flow table, NAT mapping, quota, redirects on other workers)
+// happens here and nowhere else.
+// Owned by one worker.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "dataplane/compose.hpp"
+#include "dataplane/first_packet.hpp"
+#include "dataplane/judge.hpp"
+#include "dataplane/messages.hpp"
+#include "dataplane/nat_mappings.hpp"
+#include "dataplane/token_bucket.hpp"
+#include "flows/flow_table.hpp"
+
+namespace gannet::dataplane {
+
+/// What tracking is told at start; times in ticks.
+struct TrackingConfig {
+  std::array<Ticks, static_cast<std::size_t>(flows::TimeoutClass::kCount)> timeouts{};
+  bool picks_up_midstream = false;
+  Nanos picks_up_until = 0;  // And always before this time: after a cold start (R6).
+  std::uint16_t worker = 0;
+  std::uint16_t worker_count = 1;
+  std::uint32_t ip4_capacity = 1;
+  std::uint32_t ip6_capacity = 1;
+  bool use_huge_pages = false;
+};
+
+/// A packet whose flow has been found or made.
+struct Admission {
+  DropReason reason = DropReason::kNone;
+  flows::FlowRef flow;
+  std::uint32_t rule = flows::kNoRule;     // That denied.
+  std::uint16_t redirect_worker = kNoIndex; // Worker that must know of the reply before this packet leaves.
+};
+
+/// What opening a connection has to know of its first packet.
+struct PacketFacts {
+  const flows::TcpSegment* tcp = nullptr;  // Of TCP.
+  std::uint8_t ttl = 0;
+  Nanos now = 0;
+};
+
+class Connections final {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Connections>> create(const TrackingConfig& config,
+                                                                   const flows::HashSeed& seed,
+                                                                   Nanos now, Mailbox mailbox);
+
+  [[nodiscard]] flows::Ip4FlowTable& v4() { return *v4_; }
+  [[nodiscard]] flows::Ip6FlowTable& v6() { return *v6_; }
+  template <typename Key>
+  [[nodiscard]] flows::FlowTable<Key>& table() {
+    if constexpr (sizeof(Key) == sizeof(flows::Ip4Key)) {
+      return *v4_;
+    } else {
+      return *v6_;
+    }
+  }
+
+  /// Judges a first packet and, if it may, opens its connection. `replaces` is a finished connection of
+  /// the same tuple, ended only if the new one may be opened; kNoConnection otherwise.
+  template <typename Key>
+  [[nodiscard]] Admission open(FirstPacket& first, const PacketFacts& facts,
+                               std::uint32_t replaces);
+
+  /// Brings a flow that a packet has hit up to the policy and to the way in which the packet came:
+  /// re-evaluates after a policy change, attaches the reverse flow to its first reply.
+  /// With policy_changed in the admission the connection is gone and the packet may open a new one.
+  template <typename Key>
+  [[nodiscard]] Admission refresh(flows::FlowRef ref, const Ingress& in, const Snapshot& policy,
+                                  Ticks now, bool is_reply);
+
+  /// Tracks a TCP segment of a flow; the timeout follows the state.
+  template <typename Key>
+  [[nodiscard]] flows::TcpVerdict track(flows::FlowRef ref, const flows::TcpSegment& segment,
+                                        Ticks now);
+
+  /// Counts a packet for its flow, and keeps the connection alive if `refreshes`.
+  template <typename Key>
+  void account(flows::FlowRef ref, std::uint32_t frame_bytes, Ticks now, bool refreshes) {
+    auto& shared = table<Key>()[ref.connection()].shared;
+    auto& counters = shared.counters[static_cast<int>(ref.direction())];
+    ++counters.packets;
+    counters.bytes += frame_bytes;
+    if (refreshes) shared.last_seen[static_cast<int>(ref.direction())] = now;
+  }
+
+  /// Ages connections and port mappings, at most `budget` of each. \return how many ended.
+  unsigned age(Ticks now, unsigned budget);
+  /// Re-evaluates connections of older policies, at most `budget`.
+  /// \return true when none is left that was there when the policy came.
+  bool sweep(const Snapshot& policy, Ticks now, unsigned budget);
+
+  /// Ends a connection now. \return false if another worker has to be told first and cannot yet; the
+  /// connection then ends by itself shortly.
+  template <typename Key>
+  bool close(std::uint32_t index, Ticks now);
+
+  /// The redirect of a connection was never made, or is no more: nobody has to be told of its end.
+  template <typename Key>
+  void forget_redirect(std::uint32_t index) {
+    table<Key>()[index].shared.flags &= static_cast<std::uint8_t>(~flows::kHasRedirect);
+  }
+
+  /// The other workers' side of redirects. \return false if there is no room.
+  template <typename Key>
+  [[nodiscard]] bool add_redirect(const Key& key, std::uint16_t owner);
+  template <typename Key>
+  void remove_redirect(const Key& key, std::uint16_t owner);
+  /// Another worker had no room for the redirect to the connection whose reverse flow has this key.
+  template <typename Key>
+  void redirect_refused(const Key& key, Ticks now);
+
+  /// Which worker judges a packet that belongs to no connection (docs/decisions/ownership.md).
+  [[nodiscard]] std::uint16_t natural_owner(const Snapshot& policy, flows::Zone zone,
+                                            const IpTuple& tuple) const;
+
+  /// A token for an ICMP error about a packet of the zone; rate-limited for each ENI or VPC (G22).
+  [[nodiscard]] bool may_send_icmp_error(flows::Zone zone, Nanos now);
+
+  [[nodiscard]] const TrackingConfig& config() const { return config_; }
+  [[nodiscard]] Judge& judge() { return judge_; }
+  [[nodiscard]] const NatMappings& mappings() const { return mappings_; }
+  [[nodiscard]] std::uint32_t connection_count(std::uint16_t eni) const {
+    return usage_[eni].connection_count;
+  }
+  /// Connections evicted because the table was full.
+  [[nodiscard]] std::uint64_t evicted_count() const { return evicted_count_; }
+
+ private:
+  struct EniUsage {
+    std::uint32_t connection_count = 0;
+    TokenBucket new_connections;
+    TokenBucket icmp_errors;
+  };
+
+  Connections(const TrackingConfig& config, const flows::HashSeed& seed,
+              std::unique_ptr<flows::Ip4FlowTable> v4, std::unique_ptr<flows::Ip6FlowTable> v6,
+              Mailbox mailbox);
+
+  [[nodiscard]] Ticks timeout(flows::TimeoutClass c) const {
+    return config_.timeouts[static_cast<std::size_t>(c)];
+  }
+  [[nodiscard]] DropReason charge(const FirstPacket& first, std::uint16_t eni, Nanos now);
+  template <typename Key>
+  [[nodiscard]] std::uint32_t allocate(Ticks now);
+  template <typename Key>
+  [[nodiscard]] bool avoid_conflict(FirstPacket& first, const Way& way,
+                                    flows::Connection<Key>& connection, std::uint32_t replaces);
+  template <typename Key>
+  void start(std::uint32_t index, const FirstPacket& first, const PacketFacts& facts);
+  template <typename Key>
+  [[nodiscard]] DropReason reevaluate(std::uint32_t index, const Snapshot& policy, Ticks now,
+                                      std::uint32_t& rule);
+  template <typename Key>
+  [[nodiscard]] DropReason judge_again(std::uint32_t index, const Snapshot& policy, Ticks now,
+                                       std::uint32_t& rule);
+  template <typename Key>
+  [[nodiscard]] DropReason attach_direction(flows::Connection<Key>& connection,
+                                            flows::Direction direction, const Ingress& in,
+                                            const Snapshot& policy);
+  template <typename Key>
+  void on_due(std::uint32_t index, Ticks now);
+  template <typename Key>
+  bool sweep_table(const Snapshot& policy, Ticks now, unsigned budget, std::uint32_t& cursor);
+
+  TrackingConfig config_;
+  std::unique_ptr<flows::Ip4FlowTable> v4_;
+  std::unique_ptr<flows::Ip6FlowTable> v6_;
+  NatMappings mappings_;
+  Judge judge_;
+  std::vector<EniUsage> usage_;      // By ENI index.
+  TokenBucket outside_icmp_errors_;  // About packets of no ENI.
+  Mailbox mailbox_;
+  std::uint64_t evicted_count_ = 0;
+  std::uint32_t swept_generation_ = 0;
+  std::uint32_t v4_cursor_ = 0;
+  std::uint32_t v6_cursor_ = 0;
+};
+
+}  // namespace gannet::dataplane

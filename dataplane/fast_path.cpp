@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/fast_path.hpp"
+
+#include "dataplane/rewrite.hpp"
+
+namespace gannet::dataplane {
+namespace {
+
+constexpr unsigned kPrefetchAhead = 4;
+constexpr std::uint64_t kMacMask = 0xffff'ffff'ffff;
+
+std::uint64_t destination_mac(const std::uint8_t* frame) {
+  return load<std::uint64_t>(frame) & kMacMask;
+}
+std::uint64_t source_mac(const std::uint8_t* frame) {
+  return load<std::uint64_t>(frame + 6) & kMacMask;
+}
+
+std::uint8_t tos_of(const std::uint8_t* ip, bool is_v4) {
+  return is_v4 ? ip[1] : static_cast<std::uint8_t>(ip[0] << 4 | ip[1] >> 4);
+}
+
+}  // namespace
+
+void FastPath::read(PortContext& port, rte_mbuf** packets, unsigned count,
+                    const Snapshot& policy) {
+  for (unsigned i = 0; i < count; ++i) {
+    if (i + kPrefetchAhead < count) {
+      __builtin_prefetch(rte_pktmbuf_mtod(packets[i + kPrefetchAhead], const void*));
+    }
+    read_one(port, packets[i], policy, i);
+  }
+}
+
+void FastPath::read_one(const PortContext& port, rte_mbuf* packet, const Snapshot& policy,
+                        unsigned i) {
+  Slot& slot = slots_[i];
+  slot.shape = Shape::kOdd;
+  slot.ref = {};
+  slot.tunnel_source = Ip4{Be32(0)};
+  auto* frame = rte_pktmbuf_mtod(packet, std::uint8_t*);
+  std::uint32_t size = packet->data_len;
+  if (packet->nb_segs != 1 || size < kMinIpv4Frame) return;
+  flows::Zone zone = port.zone;
+  if (port.role == PortRole::kVm) {
+    if (source_mac(frame) != port.mac) return;
+  } else {
+    if (destination_mac(frame) != port.mac) return;
+    CommonTunnel tunnel;
+    if (read_common_tunnel(frame, size, policy.underlay.vtep, policy.underlay.vxlan_port, tunnel)) {
+      if ((packet->ol_flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK) ==
+          RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD) {
+        return;
+      }
+      if (tunnel.vni != last_vni_ || last_generation_ != policy.generation) {
+        last_vni_ = tunnel.vni;
+        last_generation_ = policy.generation;
+        last_vpc_ = policy.find_vpc({tunnel.vni});
+      }
+      if (last_vpc_ == kNoIndex) return;
+      frame += packet::kVxlanOverIpv4Bytes;
+      size = tunnel.inner_bytes;
+      const unsigned outer_ecn = tunnel.tos & 3u;
+      const bool is_v4 = load<Be16>(frame + 12).host() == packet::kEtherTypeIpv4;
+      if (outer_ecn != 0 && outer_ecn != (tos_of(frame + kEthernetBytes, is_v4) & 3u)) return;
+      zone = {flows::ZoneKind::kTunnel, last_vpc_};
+      slot.tunnel_source = tunnel.source;
+    }
+  }
+  if (read_common_v4(frame, size, zone, slot.packet, slot.key4)) [[likely]] {
+    slot.shape = Shape::kV4;
+    slot.hash = connections_.v4().hash_of(slot.key4);
+    connections_.v4().index().prefetch(slot.hash);
+  } else if (read_common_v6(frame, size, zone, slot.packet, keys6_[i])) {
+    slot.shape = Shape::kV6;
+    slot.hash = connections_.v6().hash_of(keys6_[i]);
+    connections_.v6().index().prefetch(slot.hash);
+  }
+}
+
+void FastPath::look_up(unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    Slot& slot = slots_[i];
+    if (slot.shape == Shape::kV4) {
+      slot.ref = connections_.v4().index().first_candidate(slot.hash);
+      if (!slot.ref.is_valid()) continue;
+      __builtin_prefetch(&connections_.v4().flow(slot.ref));
+      __builtin_prefetch(&connections_.v4()[slot.ref.connection()].shared, 1);
+    } else if (slot.shape == Shape::kV6) {
+      slot.ref = connections_.v6().index().first_candidate(slot.hash);
+      if (!slot.ref.is_valid()) continue;
+      const auto* const flow = &connections_.v6().flow(slot.ref);
+      __builtin_prefetch(flow);
+      __builtin_prefetch(reinterpret_cast<const char*>(flow) + 64);
+      __builtin_prefetch(&connections_.v6()[slot.ref.connection()].shared, 1);
+    }
+  }
+}
+
+bool FastPath::forward(Slot& slot, PortContext& port, rte_mbuf* packet, const Snapshot& policy,
+                       Nanos now) {
+  if (slot.shape == Shape::kV4) [[likely]] {
+    return forward_hit(slot, slot.key4, slot.ref, port, packet, policy, now);
+  }
+  if (slot.shape == Shape::kV6) {
+    return forward_hit(slot, keys6_[static_cast<std::size_t>(&slot - slots_)], slot.ref, port,
+                       packet, policy, now);
+  }
+  return false;
+}
+
+template <typename Key>
+bool FastPath::forward_hit(const Slot& slot, const Key& key, flows::FlowRef ref, PortContext& port,
+                           rte_mbuf* packet, const Snapshot& policy, Nanos now) {
+  auto& table = connections_.table<Key>();
+  if (!ref.is_valid() || !(table.flow(ref).key == key)) {
+    // Another flow with the same tag, or one that came after the look-up; or none.
+    ref = table.find(key, slot.hash);
+    if (!ref.is_valid()) return false;
+  }
+  const flows::Flow<Key>& flow = table.flow(ref);
+  const CommonPacket& common = slot.packet;
+  const bool applies = flow.generation == policy.generation &&
+                       flow.kind == flows::FlowKind::kForward &&
+                       flow.tunnel_source == slot.tunnel_source &&
+                       flow.destination_mac.raw() == destination_mac(common.frame) &&
+                       common.ip_bytes <= flow.action.max_ip_bytes;
+  if (!applies) return false;
+  const flows::NextHop& hop = policy.next_hops[flow.action.next_hop];
+  std::uint64_t mac = 0;
+  if (hop.leaves_by_underlay()) {
+    mac = neighbors_.mac_of(hop.neighbor);
+    if (mac == 0) return false;
+  }
+  if (port.bytes_per_second != 0 &&
+      !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, now, kBandwidthBurst)) {
+    transmitter_.drop(packet, port.index, DropReason::eni_rate_limit);
+    return true;
+  }
+  constexpr std::uint32_t kIpBytes = sizeof(typename Key::Ip) == 4 ? 20 : 40;
+  std::uint8_t* const ip = common.frame + kEthernetBytes;
+  std::uint8_t* const l4 = ip + kIpBytes;
+  bool refreshes = true;
+  if (common.protocol == packet::kProtoTcp) {
+    const unsigned header = packet::header_at<packet::TcpHeader>(l4).header_bytes();
+    const flows::TcpSegment segment =
+        flows::read_segment(l4, header, common.ip_bytes - kIpBytes - header);
+    const flows::TcpVerdict verdict = connections_.track<Key>(ref, segment, to_ticks(now));
+    if (!flows::passes(verdict)) {
+      transmitter_.drop(packet, port.index,
+                        verdict == flows::TcpVerdict::kOutOfWindow ? DropReason::tcp_out_of_window
+                                                                   : DropReason::tcp_invalid_flags);
+      return true;
+    }
+    refreshes = verdict == flows::TcpVerdict::kPass;
+  }
+  connections_.account<Key>(ref, common.frame_bytes, to_ticks(now), refreshes);
+
+  const std::uint16_t flags = flow.action.flags;
+  const bool rewrites = (flags & flows::kRewriteMacs) != 0;
+  const std::uint8_t tos = tos_of(ip, common.is_v4);
+  rewrite_ip(ip, l4, common.protocol, flow.action);
+  std::uint8_t* out = common.frame;
+  std::uint32_t out_bytes = common.frame_bytes;
+  if ((flags & flows::kEncapsulate) != 0) {
+    out = encapsulate(common.frame, out_bytes, hop, flow.action.outer_source_port, tos, mac,
+                      rewrites);
+    out_bytes += packet::kVxlanOverIpv4Bytes;
+  } else if (rewrites) {
+    rewrite_macs(common.frame, hop, mac);
+  }
+  packet->data_off = static_cast<std::uint16_t>(out - static_cast<std::uint8_t*>(packet->buf_addr));
+  packet->data_len = static_cast<std::uint16_t>(out_bytes);
+  packet->pkt_len = out_bytes;
+  transmitter_.send(hop.port, packet, port.index, now);
+  return true;
+}
+
+}  // namespace gannet::dataplane

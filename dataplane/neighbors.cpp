@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/neighbors.hpp"
+
+namespace gannet::dataplane {
+namespace {
+
+// As Linux: REACHABLE about 30 s, one question a second, three unanswered ones are the end.
+constexpr Ticks kProbeAfter = duration_ticks(30 * kNanosPerSecond);
+constexpr Ticks kAskEvery = duration_ticks(kNanosPerSecond);
+constexpr std::uint8_t kMaxQuestions = 3;
+
+}  // namespace
+
+std::uint32_t NeighborTable::find_or_add(Ip4 ip) {
+  const std::uint32_t count = count_.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (entries_[i].ip == ip) return i;
+  }
+  if (count == kCapacity) return flows::kNoNeighbor;
+  entries_[count].ip = ip;
+  count_.store(count + 1, std::memory_order_release);
+  return count;
+}
+
+void NeighborTable::learn(Ip4 ip, const Mac& mac, Ticks now) {
+  if (mac.is_group() || mac.is_zero()) return;
+  const std::uint32_t count = count_.load(std::memory_order_acquire);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Entry& e = entries_[i];
+    if (e.ip != ip) continue;
+    e.mac.store(mac.raw(), std::memory_order_relaxed);
+    e.confirmed.store(now, std::memory_order_relaxed);
+    e.is_wanted.store(false, std::memory_order_relaxed);
+    return;
+  }
+}
+
+// Whether a question about the entry is to be sent now.
+bool NeighborTable::is_due(Entry& e, Ticks now) {
+  const bool is_known = e.mac.load(std::memory_order_relaxed) != 0;
+  const bool is_wanted = e.is_wanted.load(std::memory_order_relaxed);
+  if (is_known) {
+    const Ticks confirmed = e.confirmed.load(std::memory_order_relaxed);
+    if (!reached(now, confirmed + kProbeAfter)) {
+      e.question_count = 0;
+      return false;
+    }
+  } else if (!is_wanted) {
+    e.question_count = 0;
+    return false;
+  }
+  if (e.question_count != 0 && !reached(now, e.asked + kAskEvery)) return false;
+  if (is_known && e.question_count == kMaxQuestions) {
+    e.mac.store(0, std::memory_order_relaxed);
+    e.question_count = 0;
+    return false;
+  }
+  e.asked = now;
+  if (e.question_count < kMaxQuestions) ++e.question_count;
+  return true;
+}
+
+}  // namespace gannet::dataplane

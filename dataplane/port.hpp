@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A DPDK port: opened, configured and started at the daemon's start, closed at its end. The control
+// thread does that; workers only poll the queues that they were given.
+#pragma once
+
+#include <cstdint>
+
+#include "flows/base/mac.hpp"
+#include "flows/base/result.hpp"
+
+struct rte_mempool;
+
+namespace gannet::dataplane {
+
+/// What to open. The strings live as long as the call.
+struct PortConfig {
+  const char* name = "";    // For people.
+  const char* device = "";  // Devargs of a device to probe, or the name of an ethdev that exists.
+  std::uint16_t mtu = 0;    // 0: leave the device's.
+  bool is_uplink = false;
+};
+
+class Port {
+ public:
+  /// Probes, configures and starts a device with as many queue pairs as it can give workers, at most
+  /// `worker_count`. \return one sentence with the fix if it cannot.
+  [[nodiscard]] static Result<Port> open(const PortConfig& config, unsigned worker_count,
+                                         rte_mempool* pool);
+
+  Port(Port&& other) noexcept;
+  Port& operator=(Port&&) = delete;
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+  /// Stops and closes the device; no worker polls it any more.
+  ~Port();
+
+  [[nodiscard]] std::uint16_t ethdev() const { return ethdev_; }
+  [[nodiscard]] std::uint16_t queue_count() const { return queue_count_; }
+  [[nodiscard]] Mac mac() const { return mac_; }
+
+ private:
+  Port(std::uint16_t ethdev, bool is_probed) : ethdev_(ethdev), is_probed_(is_probed) {}
+
+  [[nodiscard]] Result<void> start(const PortConfig& config, unsigned worker_count,
+                                   rte_mempool* pool);
+
+  static constexpr std::uint16_t kMoved = 0xffff;
+  std::uint16_t ethdev_;
+  bool is_probed_;
+  std::uint16_t queue_count_ = 0;
+  Mac mac_{};
+};
+
+}  // namespace gannet::dataplane

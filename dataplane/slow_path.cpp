@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/slow_path.hpp"
+
+#include "dataplane/layers/anti_spoof.hpp"
+#include "dataplane/layers/dhcp.hpp"
+#include "dataplane/layers/gateway.hpp"
+#include "dataplane/layers/neighbor.hpp"
+
+namespace gannet::dataplane {
+namespace {
+
+using flows::FlowKind;
+using flows::Ip4Key;
+using flows::Ip6Key;
+using flows::kNoConnection;
+
+Outcome drop(DropReason reason, std::uint32_t rule = flows::kNoRule) {
+  Outcome outcome;
+  outcome.reason = reason;
+  outcome.rule = rule;
+  return outcome;
+}
+
+// An answer if the layer gave one, else a drop with the layer's reason.
+Outcome answer_or_drop(DropReason reason) {
+  Outcome outcome = drop(reason);
+  if (reason == DropReason::kNone) outcome.disposition = Disposition::kReturn;
+  return outcome;
+}
+
+Outcome hand_over(std::uint16_t worker) {
+  Outcome outcome;
+  outcome.disposition = Disposition::kHandOver;
+  outcome.worker = worker;
+  return outcome;
+}
+
+template <typename Key>
+constexpr Family family_of = sizeof(Key) == sizeof(Ip4Key) ? Family::kIpv4 : Family::kIpv6;
+
+// Addresses of a packet of which nothing but the IP header may be there (fragments).
+IpTuple address_tuple(const Frame& frame, const packet::Parsed& parsed) {
+  if (parsed.l3 == packet::L3::kIpv4) {
+    return tuple_of(flows::make_key<Ip4Key>({}, frame.data, parsed));
+  }
+  return tuple_of(flows::make_key<Ip6Key>({}, frame.data, parsed));
+}
+
+bool is_icmp(const packet::Parsed& parsed) {
+  return (parsed.l3 == packet::L3::kIpv4 && parsed.protocol == packet::kProtoIcmp) ||
+         (parsed.l3 == packet::L3::kIpv6 && parsed.protocol == packet::kProtoIcmp6);
+}
+
+std::uint8_t icmp_type(const packet::Parsed& parsed) {
+  return static_cast<std::uint8_t>(parsed.destination_port >> 8);
+}
+
+bool may_be_fragmented(const Frame& frame, const packet::Parsed& parsed) {
+  if (parsed.l3 != packet::L3::kIpv4) return false;
+  const auto& ip = packet::header_at<packet::Ipv4Header>(frame.data + parsed.l3_offset);
+  return (ip.flags_offset.host() & packet::kIpv4DontFragment) == 0;
+}
+
+flows::TcpSegment segment_of(const Frame& frame, const packet::Parsed& parsed) {
+  return flows::read_segment(frame.data + parsed.l4_offset,
+                             unsigned{parsed.payload_offset} - parsed.l4_offset,
+                             std::uint32_t{parsed.end_offset} - parsed.payload_offset);
+}
+
+// The address under which the switch reports about a packet: the gateway that the sender sees.
+bool reporter(const Ingress& in, const IpTuple& tuple, const Snapshot& policy, IpAddress& out) {
+  const Endpoint* endpoint = nullptr;
+  if (in.is_vm()) endpoint = policy.find_endpoint(in.vpc, tuple.source);
+  if (in.is_tunnel()) endpoint = policy.find_endpoint(in.vpc, tuple.destination);
+  if (endpoint != nullptr && endpoint->subnet != kNoIndex) {
+    for (const IpAddress& gateway : policy.subnets[endpoint->subnet].gateways) {
+      if (gateway.family() != tuple.family()) continue;
+      out = gateway;
+      return true;
+    }
+  }
+  if (tuple.family() == Family::kIpv6) {
+    out = kGatewayLinkLocal;
+    return !in.is_uplink();
+  }
+  out = policy.underlay.vtep;
+  return in.is_uplink();
+}
+
+}  // namespace
+
+Outcome SlowPath::handle(SlowPacket& packet, const Snapshot& policy, Nanos now) {
+  packet::Parsed& parsed = packet.parsed;
+  const packet::ParseError error = packet::parse(packet.frame.data, packet.frame.size, parsed);
+  if (error != packet::ParseError::kNone) return drop(reason_of(error));
+  if (parsed.vlan_tag_count != 0) {
+    return drop(packet.in.is_tunnel() ? DropReason::inner_vlan : DropReason::vlan_not_allowed);
+  }
+  if (packet.in.is_vm()) {
+    const Eni* const eni = policy.find_eni(packet.in.zone.index);
+    if (eni == nullptr) return drop(DropReason::port_has_no_eni);
+    if (packet.frame.ethernet().source != eni->mac) return drop(DropReason::spoofed_mac);
+  }
+  switch (parsed.l3) {
+    case packet::L3::kArp: return handle_arp(packet, policy, now);
+    case packet::L3::kIpv4:
+    case packet::L3::kIpv6: return handle_ip(packet, policy, now);
+    case packet::L3::kOther: break;
+  }
+  return drop(DropReason::unsupported_ethertype);
+}
+
+void SlowPath::account(const Outcome& outcome, std::uint32_t frame_bytes, Ticks now) {
+  if (outcome.family == Family::kIpv4) {
+    connections_.account<Ip4Key>(outcome.flow, frame_bytes, now, true);
+  } else {
+    connections_.account<Ip6Key>(outcome.flow, frame_bytes, now, true);
+  }
+}
+
+void SlowPath::abandon(const Outcome& outcome, Ticks now) {
+  const std::uint32_t index = outcome.flow.connection();
+  if (outcome.family == Family::kIpv4) {
+    connections_.forget_redirect<Ip4Key>(index);
+    connections_.close<Ip4Key>(index, now);
+  } else {
+    connections_.forget_redirect<Ip6Key>(index);
+    connections_.close<Ip6Key>(index, now);
+  }
+}
+
+Outcome SlowPath::handle_arp(SlowPacket& packet, const Snapshot& policy, Nanos now) {
+  if (packet.in.is_vm()) {
+    return answer_or_drop(
+        NeighborAnswers::answer_arp(packet.frame, packet.parsed, packet.in, policy));
+  }
+  if (!packet.in.is_uplink()) return drop(DropReason::arp_not_answered);
+  const auto& arp =
+      packet::header_at<packet::ArpHeader>(packet.frame.data + packet.parsed.l3_offset);
+  neighbors_.learn(arp.sender_ip, arp.sender_mac, to_ticks(now));
+  const bool is_reply = arp.operation.host() == packet::kArpReply;
+  // An answer to this host's own question has done its work.
+  if (is_reply) return drop(DropReason::consumed);
+  return answer_or_drop(
+      NeighborAnswers::answer_underlay_arp(packet.frame, packet.parsed, policy));
+}
+
+Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos now) {
+  const packet::Parsed& parsed = packet.parsed;
+  Frame& frame = packet.frame;
+  const bool is_v4 = parsed.l3 == packet::L3::kIpv4;
+  if (is_v4 && !packet::has_good_ipv4_checksum(frame.data, parsed)) {
+    return drop(DropReason::bad_ip_header);
+  }
+  if (packet.in.is_vm() && !parsed.is_fragment) {
+    if (Dhcp::is_server_message(parsed)) return drop(DropReason::dhcp_server);
+    if (Dhcp::is_request(parsed)) {
+      return answer_or_drop(Dhcp::answer(frame, parsed, packet.in, policy));
+    }
+    if (!is_v4 && is_icmp(parsed) && is_nd(icmp_type(parsed))) {
+      if (!packet::has_good_l4_checksum(frame.data, parsed)) {
+        return drop(DropReason::bad_l4_checksum);
+      }
+      return answer_or_drop(NeighborAnswers::answer_nd(frame, parsed, packet.in, policy));
+    }
+  }
+  const IpTuple addresses = address_tuple(frame, parsed);
+  Outcome outcome;
+  const DropReason martian = AntiSpoof::judge_addresses(addresses);
+  if (martian != DropReason::kNone) {
+    outcome = drop(martian);
+  } else if (packet.in.is_vm() &&
+             !policy.enis[packet.in.zone.index].has_ip(addresses.source)) {
+    outcome = drop(DropReason::spoofed_ip);
+  } else if (parsed.is_fragment && !packet.is_whole) {
+    const std::uint16_t owner =
+        connections_.natural_owner(policy, packet.in.zone, addresses);
+    const bool is_mine = packet.is_handed_over || owner == connections_.config().worker;
+    outcome = is_mine ? Outcome{} : hand_over(owner);
+    if (is_mine) outcome.disposition = Disposition::kCollect;
+  } else {
+    outcome = is_v4 ? handle_known_shape<Ip4Key>(packet, policy, now)
+                    : handle_known_shape<Ip6Key>(packet, policy, now);
+  }
+  outcome.tuple = addresses;
+  return outcome;
+}
+
+template <typename Key>
+Outcome SlowPath::handle_known_shape(SlowPacket& packet, const Snapshot& policy, Nanos now) {
+  const packet::Parsed& parsed = packet.parsed;
+  if (is_icmp(parsed) && packet::is_icmp_error(parsed.protocol, icmp_type(parsed))) {
+    return handle_icmp_error<Key>(packet, policy, now);
+  }
+  const Key key = flows::make_key<Key>(packet.in.zone, packet.frame.data, parsed);
+  auto& table = connections_.table<Key>();
+  const flows::FlowRef ref = table.find(key);
+  if (!ref.is_valid()) {
+    return handle_miss<Key>(packet, tuple_of(key), kNoConnection, policy, now);
+  }
+  const auto& flow = table.flow(ref);
+  if (flow.kind == FlowKind::kRedirect) {
+    return packet.is_handed_over ? drop(DropReason::loop)
+                                 : hand_over(static_cast<std::uint16_t>(flow.action.next_hop));
+  }
+  return handle_hit<Key>(packet, tuple_of(key), ref, policy, now);
+}
+
+template <typename Key>
+Outcome SlowPath::handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::FlowRef ref,
+                             const Snapshot& policy, Nanos now) {
+  const bool is_tcp = tuple.protocol == packet::kProtoTcp;
+  const flows::TcpSegment segment =
+      is_tcp ? segment_of(packet.frame, packet.parsed) : flows::TcpSegment{};
+  const Admission admission =
+      connections_.refresh<Key>(ref, packet.in, policy, to_ticks(now), true);
+  if (admission.reason == DropReason::policy_changed &&
+      (!is_tcp || flows::opens_connection(segment.flags))) {
+    return handle_miss<Key>(packet, tuple, kNoConnection, policy, now);
+  }
+  if (admission.reason != DropReason::kNone) return drop(admission.reason, admission.rule);
+
+  Outcome forward;
+  forward.disposition = Disposition::kForward;
+  forward.family = family_of<Key>;
+  forward.flow = ref;
+  const Outcome limited = limit<Key>(packet, forward, policy, now);
+  if (limited.disposition != Disposition::kForward) return limited;
+  bool refreshes = true;
+  if (is_tcp) {
+    if (!packet::has_good_l4_checksum(packet.frame.data, packet.parsed)) {
+      return drop(DropReason::bad_l4_checksum);
+    }
+    const flows::TcpVerdict verdict = connections_.track<Key>(ref, segment, to_ticks(now));
+    if (verdict == flows::TcpVerdict::kRestart) {
+      return handle_miss<Key>(packet, tuple, ref.connection(), policy, now);
+    }
+    if (verdict == flows::TcpVerdict::kInvalidFlags) return drop(DropReason::tcp_invalid_flags);
+    if (verdict == flows::TcpVerdict::kOutOfWindow) return drop(DropReason::tcp_out_of_window);
+    refreshes = verdict == flows::TcpVerdict::kPass;
+  }
+  connections_.account<Key>(ref, packet.frame.size, to_ticks(now), refreshes);
+  if (packet.trace != nullptr) packet.trace->add(Step::kFlowHit, tuple, ref.connection());
+  return forward;
+}
+
+// Whether a packet of no connection may open one, before any policy is asked.
+DropReason SlowPath::may_open(const SlowPacket& packet, const IpTuple& tuple,
+                              const flows::TcpSegment* segment, Nanos now) const {
+  if (!packet::has_good_l4_checksum(packet.frame.data, packet.parsed)) {
+    return DropReason::bad_l4_checksum;
+  }
+  if (segment != nullptr && !flows::opens_connection(segment->flags)) {
+    const TrackingConfig& config = connections_.config();
+    const bool joins = flows::may_join_midstream(segment->flags) &&
+                       (config.picks_up_midstream || now < config.picks_up_until);
+    if (joins) return DropReason::kNone;
+    constexpr std::uint8_t kAnswers = packet::kTcpAck | packet::kTcpRst;
+    return (segment->flags & kAnswers) != 0 && (segment->flags & packet::kTcpSyn) == 0
+               ? DropReason::no_connection
+               : DropReason::tcp_invalid_flags;
+  }
+  if (tuple.is_icmp() &&
+      packet::icmp_answer_type(tuple.protocol, icmp_type(packet.parsed)) < 0) {
+    return DropReason::no_connection;
+  }
+  return DropReason::kNone;
+}
+
+template <typename Key>
+Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uint32_t replaces,
+                              const Snapshot& policy, Nanos now) {
+  if (!packet.is_handed_over && replaces == kNoConnection) {
+    const std::uint16_t owner = connections_.natural_owner(policy, packet.in.zone, tuple);
+    if (owner != connections_.config().worker) return hand_over(owner);
+  }
+  if (packet.trace != nullptr) packet.trace->add(Step::kFlowMiss, tuple);
+  if (GatewayService::is_addressed(tuple, packet.in, policy)) {
+    const DropReason reason = GatewayService::answer(packet.frame, packet.parsed, tuple);
+    const bool is_service = reason == DropReason::gateway_service && packet.in.is_uplink();
+    return answer_or_drop(is_service ? DropReason::underlay_service : reason);
+  }
+  const bool is_tcp = tuple.protocol == packet::kProtoTcp;
+  flows::TcpSegment segment{};
+  if (is_tcp) segment = segment_of(packet.frame, packet.parsed);
+  const DropReason shape = may_open(packet, tuple, is_tcp ? &segment : nullptr, now);
+  if (shape != DropReason::kNone) return drop(shape);
+
+  FirstPacket first(policy, packet.in, tuple);
+  first.worker = connections_.config().worker;
+  first.now = to_ticks(now);
+  first.trace = packet.trace;
+  const PacketFacts facts{is_tcp ? &segment : nullptr, packet.parsed.ttl, now};
+  const Admission admission = connections_.open<Key>(first, facts, replaces);
+  if (admission.reason == DropReason::ttl_expired) {
+    return report(packet, admission.reason, IcmpProblem::kTtlExpired, 0, policy, now);
+  }
+  if (admission.reason == DropReason::nat_out_of_ports) {
+    return report(packet, admission.reason, IcmpProblem::kProhibited, 0, policy, now);
+  }
+  if (admission.reason != DropReason::kNone) return drop(admission.reason, admission.rule);
+
+  Outcome forward;
+  forward.disposition = Disposition::kForward;
+  forward.family = family_of<Key>;
+  forward.flow = admission.flow;
+  forward.is_first = true;
+  forward.redirect_worker = admission.redirect_worker;
+  const Outcome limited = limit<Key>(packet, forward, policy, now);
+  if (limited.disposition == Disposition::kForward) {
+    connections_.account<Key>(forward.flow, packet.frame.size, to_ticks(now), true);
+  }
+  return limited;
+}
+
+// An error about a packet that left by where the error comes in: the quoted packet's reply would take
+// the flow that the error has to take.
+template <typename Key>
+Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, Nanos now) {
+  const packet::Parsed& parsed = packet.parsed;
+  const std::uint8_t type = icmp_type(parsed);
+  if (!packet::has_good_l4_checksum(packet.frame.data, parsed)) {
+    return drop(DropReason::bad_l4_checksum);
+  }
+  if (parsed.protocol == packet::kProtoIcmp && type == packet::kIcmpRedirect) {
+    return drop(DropReason::icmp_redirect);
+  }
+  packet::Parsed quoted;
+  if (packet::parse_quoted(packet.frame.data, parsed.end_offset, parsed.payload_offset, quoted) !=
+          packet::ParseError::kNone ||
+      quoted.l3 != parsed.l3) {
+    return drop(DropReason::icmp_error_unrelated);
+  }
+  const Key sent = flows::make_key<Key>(packet.in.zone, packet.frame.data, quoted);
+  const Key reply = flows::reply_key(sent, packet.in.zone);
+  auto& table = connections_.table<Key>();
+  const flows::FlowRef ref = table.find(reply);
+  if (!ref.is_valid()) {
+    const std::uint16_t owner =
+        connections_.natural_owner(policy, packet.in.zone, tuple_of(reply));
+    const bool is_elsewhere = !packet.is_handed_over && owner != connections_.config().worker;
+    return is_elsewhere ? hand_over(owner) : drop(DropReason::icmp_error_unrelated);
+  }
+  if (table.flow(ref).kind == FlowKind::kRedirect) {
+    return packet.is_handed_over
+               ? drop(DropReason::loop)
+               : hand_over(static_cast<std::uint16_t>(table.flow(ref).action.next_hop));
+  }
+  const Admission admission =
+      connections_.refresh<Key>(ref, packet.in, policy, to_ticks(now), false);
+  if (admission.reason != DropReason::kNone) return drop(admission.reason, admission.rule);
+  const auto& flow = table.flow(ref);
+  Outcome forward;
+  forward.disposition = Disposition::kForward;
+  forward.family = family_of<Key>;
+  forward.flow = ref;
+  forward.is_translated = true;
+  const Outcome limited = limit<Key>(packet, forward, policy, now);
+  if (limited.disposition != Disposition::kForward) return limited;
+
+  Key translated = reply;
+  translated.tuple = flow.action.tuple;
+  const IpAddress source = address_tuple(packet.frame, parsed).source;
+  // A router outside keeps its address; whoever is inside shows the connection's (RFC 5508, REQ-5).
+  const bool is_endpoint = source == IpAddress(reply.tuple.source) || packet.in.is_vm();
+  translate_icmp_error(packet.frame, parsed, quoted,
+                       {tuple_of(sent), reply_tuple(tuple_of(translated)),
+                        is_endpoint ? IpAddress(translated.tuple.source) : source,
+                        translated.tuple.destination});
+  return forward;
+}
+
+// TTL and size, which no flow may overlook (G15, G16, G17). A packet that may be fragmented passes: the
+// worker does it.
+template <typename Key>
+Outcome SlowPath::limit(SlowPacket& packet, Outcome forward, const Snapshot& policy, Nanos now) {
+  const packet::Parsed& parsed = packet.parsed;
+  const auto& action = connections_.table<Key>().flow(forward.flow).action;
+  if ((action.flags & flows::kDecrementTtl) != 0 && parsed.ttl <= 1) {
+    return report(packet, DropReason::ttl_expired, IcmpProblem::kTtlExpired, 0, policy, now);
+  }
+  const unsigned ip_bytes = unsigned{parsed.end_offset} - parsed.l3_offset;
+  if (ip_bytes > action.max_ip_bytes && !may_be_fragmented(packet.frame, parsed)) {
+    return report(packet, DropReason::too_big, IcmpProblem::kTooBig, action.max_ip_bytes, policy,
+                  now);
+  }
+  return forward;
+}
+
+// Drops a packet and, where that is allowed, tells its sender why.
+Outcome SlowPath::report(SlowPacket& packet, DropReason reason, IcmpProblem problem,
+                         std::uint16_t mtu, const Snapshot& policy, Nanos now) {
+  Outcome outcome = drop(reason);
+  IpAddress source;
+  const IpTuple addresses = address_tuple(packet.frame, packet.parsed);
+  if (!may_report(packet.frame, packet.parsed)) return outcome;
+  if (!reporter(packet.in, addresses, policy, source)) return outcome;
+  if (!connections_.may_send_icmp_error(packet.in.zone, now)) return outcome;
+  if (make_icmp_error(packet.frame, packet.parsed, problem, source, mtu)) {
+    outcome.disposition = Disposition::kReturn;
+  }
+  return outcome;
+}
+
+}  // namespace gannet::dataplane

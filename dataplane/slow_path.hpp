@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What one worker does with a packet that the flow table cannot simply forward: first packets, the
+// first reply, questions to the switch itself, ICMP errors, TTL and size limits, connections of older
+// policies, odd shapes. It says what is to become of the packet; the worker does it.
+// Owned by one worker. Free of DPDK.
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/connections.hpp"
+#include "dataplane/frame.hpp"
+#include "dataplane/icmp_error.hpp"
+#include "dataplane/neighbors.hpp"
+#include "dataplane/snapshot.hpp"
+#include "dataplane/trace.hpp"
+#include "flows/packet/parse.hpp"
+
+namespace gannet::dataplane {
+
+enum class Disposition : std::uint8_t {
+  kDrop,
+  kForward,   // Apply the flow's action.
+  kReturn,    // The frame is an answer: back where the question came from.
+  kHandOver,  // Another worker owns the connection.
+  kCollect,   // A fragment: to be held until its packet is whole.
+};
+
+struct Outcome {
+  Disposition disposition = Disposition::kDrop;
+  DropReason reason = DropReason::kNone;  // Of kDrop; of kReturn if the answer reports a drop.
+  Family family = Family::kIpv4;          // Of `flow`.
+  flows::FlowRef flow;                    // Of kForward.
+  bool is_translated = false;             // The tuple has been rewritten already (ICMP errors).
+  bool is_first = false;                  // Opened a connection.
+  std::uint16_t worker = kNoIndex;        // Of kHandOver.
+  std::uint16_t redirect_worker = kNoIndex;  // Of kForward: has to be told of the reply first.
+  std::uint32_t rule = flows::kNoRule;       // That denied.
+  IpTuple tuple;                             // As received, if the packet got so far.
+};
+
+/// A packet on the slow path: its (inner) Ethernet frame and where it came in.
+struct SlowPacket {
+  Frame& frame;
+  const Ingress& in;
+  bool is_handed_over = false;  // By another worker: must not be handed on.
+  bool is_whole = false;        // First fragment of a packet all of whose fragments are here.
+  Trace* trace = nullptr;
+  packet::Parsed parsed{};      // Filled in by handle().
+};
+
+class SlowPath final {
+ public:
+  SlowPath(Connections& connections, NeighborTable& neighbors)
+      : connections_(connections), neighbors_(neighbors) {}
+
+  [[nodiscard]] Outcome handle(SlowPacket& packet, const Snapshot& policy, Nanos now);
+
+  /// The flow of an outcome, and the key that replies to it will have.
+  template <typename Key>
+  [[nodiscard]] const flows::Flow<Key>& flow(flows::FlowRef ref) {
+    return connections_.table<Key>().flow(ref);
+  }
+  template <typename Key>
+  [[nodiscard]] const Key& reply_key(flows::FlowRef ref) {
+    return connections_.table<Key>()[ref.connection()].flow(opposite(ref.direction())).key;
+  }
+  /// Counts another packet (a later fragment) for the flow of an outcome.
+  void account(const Outcome& outcome, std::uint32_t frame_bytes, Ticks now);
+  /// Ends a connection that has just been opened but cannot work.
+  void abandon(const Outcome& outcome, Ticks now);
+
+ private:
+  [[nodiscard]] Outcome handle_arp(SlowPacket& packet, const Snapshot& policy, Nanos now);
+  [[nodiscard]] Outcome handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos now);
+  template <typename Key>
+  [[nodiscard]] Outcome handle_known_shape(SlowPacket& packet, const Snapshot& policy, Nanos now);
+  template <typename Key>
+  [[nodiscard]] Outcome handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::FlowRef ref,
+                                   const Snapshot& policy, Nanos now);
+  template <typename Key>
+  [[nodiscard]] Outcome handle_miss(SlowPacket& packet, const IpTuple& tuple,
+                                    std::uint32_t replaces, const Snapshot& policy, Nanos now);
+  template <typename Key>
+  [[nodiscard]] Outcome handle_icmp_error(SlowPacket& packet, const Snapshot& policy, Nanos now);
+  [[nodiscard]] DropReason may_open(const SlowPacket& packet, const IpTuple& tuple,
+                                    const flows::TcpSegment* segment, Nanos now) const;
+  template <typename Key>
+  [[nodiscard]] Outcome limit(SlowPacket& packet, Outcome forward, const Snapshot& policy,
+                              Nanos now);
+  [[nodiscard]] Outcome report(SlowPacket& packet, DropReason reason, IcmpProblem problem,
+                               std::uint16_t mtu, const Snapshot& policy, Nanos now);
+
+  Connections& connections_;
+  NeighborTable& neighbors_;
+};
+
+}  // namespace gannet::dataplane

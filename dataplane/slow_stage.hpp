@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The worker's side of the slow path: makes a Frame of an mbuf, asks SlowPath what is to become of it,
+// and does it — sends, answers, hands over, holds, cuts into fragments, or drops and counts. Also keeps
+// the packets that wait: for a neighbour's MAC, and for their other fragments.
+// Owned by one worker.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/drop_log.hpp"
+#include "dataplane/fragments.hpp"
+#include "dataplane/messages.hpp"
+#include "dataplane/port_context.hpp"
+#include "dataplane/slow_path.hpp"
+#include "dataplane/transmit.hpp"
+
+#include <rte_mbuf.h>
+
+namespace gannet::dataplane {
+
+class SlowStage final {
+ public:
+  struct Config {
+    std::uint16_t worker = 0;
+    Ticks fragment_timeout = duration_ticks(2 * kNanosPerSecond);
+    rte_mempool* pool = nullptr;
+  };
+
+  SlowStage(const Config& config, SlowPath& slow_path, NeighborTable& neighbors,
+            std::vector<PortContext>& ports, Transmitter& transmitter, Mailbox mailbox,
+            PathCounters& counters, DropLog& drops);
+  ~SlowStage();
+  SlowStage(const SlowStage&) = delete;
+  SlowStage& operator=(const SlowStage&) = delete;
+
+  /// Deals with a packet that came in by `port`; takes ownership.
+  void process(std::uint16_t port, rte_mbuf* packet, bool is_handed_over, const Snapshot& policy,
+               Nanos now);
+
+  /// Sends what waited for a MAC that is known now, and drops what has waited too long.
+  void run(Nanos now);
+
+  /// Packets that wait for something.
+  [[nodiscard]] unsigned held_count() const { return waiting_count_ + fragments_.held_count(); }
+
+ private:
+  // A packet on its way through the stage.
+  struct Job {
+    PortContext& port;
+    rte_mbuf* packet;
+    const Snapshot& policy;
+    Nanos now;
+    bool is_handed_over = false;
+    bool is_whole = false;
+    Frame frame{};
+    Ingress in{};
+    packet::Parsed parsed{};
+  };
+  // A finished frame that lacks only its destination MAC.
+  struct Waiting {
+    rte_mbuf* packet = nullptr;
+    std::uint32_t neighbor = 0;
+    std::uint16_t port = 0;
+    std::uint16_t ingress_port = 0;
+    Ticks deadline = 0;
+  };
+  static constexpr unsigned kMaxWaiting = 256;
+  static constexpr unsigned kMaxWaitingPerNeighbor = 16;
+
+  [[nodiscard]] DropReason receive(Job& job) const;
+  [[nodiscard]] Outcome decide(Job& job);
+  void act(Job& job, const Outcome& outcome);
+  void act_on_whole(Fragments::Result& whole, const Job& first);
+  void forward(Job& job, const Outcome& outcome);
+  template <typename Key>
+  void emit(Job& job, flows::FlowRef flow, bool is_translated, std::uint16_t via_worker);
+  void emit_fragments(Job& job, const flows::NextHop& hop, std::uint16_t flags, Be16 source_port,
+                      std::uint16_t max_ip_bytes, std::uint16_t via_worker);
+  void finish(Job& job, rte_mbuf* packet, Frame& frame, const flows::NextHop& hop,
+              std::uint16_t flags, Be16 source_port, std::uint8_t tos, std::uint16_t via_worker);
+  void leave(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port,
+             std::uint64_t mac, std::uint16_t via_worker, Nanos now);
+  void send_back(Job& job, const Outcome& outcome);
+  void collect(Job& job);
+  void drop_all(const Fragments::Result& result);
+  void drop(Job& job, const Outcome& outcome);
+  [[nodiscard]] bool announce_redirect(Job& job, const Outcome& outcome);
+
+  Config config_;
+  SlowPath& slow_path_;
+  NeighborTable& neighbors_;
+  std::vector<PortContext>& ports_;
+  Transmitter& transmitter_;
+  Mailbox mailbox_;
+  PathCounters& counters_;
+  DropLog& drops_;
+  Fragments fragments_;
+  std::array<Waiting, kMaxWaiting> waiting_;
+  unsigned waiting_count_ = 0;
+};
+
+}  // namespace gannet::dataplane

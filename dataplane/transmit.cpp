@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/transmit.hpp"
+
+#include <rte_ethdev.h>
+
+namespace gannet::dataplane {
+
+Transmitter::Transmitter(std::vector<PortContext>& ports, std::uint16_t worker, Mailbox mailbox)
+    : ports_(ports),
+      queues_(ports.size()),
+      busy_ports_(ports.size()),
+      worker_(worker),
+      mailbox_(mailbox) {}
+
+void Transmitter::send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port,
+                                 Nanos now) {
+  if (port >= ports_.size()) return drop(packet, ingress_port, DropReason::no_output_port);
+  PortContext& out = ports_[port];
+  if (!out.has_queue) {
+    Message message;
+    message.kind = MessageKind::kTransmit;
+    message.from = worker_;
+    message.port = port;
+    message.ingress_port = ingress_port;
+    message.packet = packet;
+    if (!mailbox_.send(mailbox_.context, out.tx_worker, message)) {
+      drop(packet, ingress_port, DropReason::handover_full);
+    }
+    return;
+  }
+  if (!out.tx_bucket.take(out.bytes_per_second, packet->pkt_len, now, kBandwidthBurst)) {
+    return drop(packet, ingress_port, DropReason::eni_rate_limit);
+  }
+  push(port, packet, ingress_port);
+}
+
+void Transmitter::flush() {
+  for (unsigned i = 0; i < busy_count_; ++i) {
+    flush_port(busy_ports_[i]);
+    queues_[busy_ports_[i]].is_listed = false;
+  }
+  busy_count_ = 0;
+}
+
+void Transmitter::flush_port(std::uint16_t port) {
+  Queue& queue = queues_[port];
+  PortContext& out = ports_[port];
+  if (queue.count == 0) return;
+  // Sizes have to be read before the packets are the port's.
+  std::uint64_t bytes[kBurst + 1];
+  bytes[0] = 0;
+  for (unsigned i = 0; i < queue.count; ++i) bytes[i + 1] = bytes[i] + queue.packets[i]->pkt_len;
+  const unsigned sent = rte_eth_tx_burst(out.ethdev, out.queue, queue.packets,
+                                         static_cast<std::uint16_t>(queue.count));
+  out.counters->tx_packets.add(sent);
+  out.counters->tx_bytes.add(bytes[sent]);
+  for (unsigned i = 0; i < sent;) {
+    // Packets of one burst mostly came in together.
+    const std::uint16_t ingress = queue.ingress_ports[i];
+    unsigned end = i + 1;
+    while (end < sent && queue.ingress_ports[end] == ingress) ++end;
+    ports_[ingress].counters->forwarded_packets.add(end - i);
+    i = end;
+  }
+  for (unsigned i = sent; i < queue.count; ++i) {
+    drop(queue.packets[i], queue.ingress_ports[i], DropReason::tx_full);
+  }
+  queue.count = 0;
+}
+
+}  // namespace gannet::dataplane

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A worker's way out: packets gather by output port and leave together at the end of the burst. A port
+// whose queue another worker has is reached through that worker. Counts what was sent and what the
+// port refused, for the port that each packet came in by.
+// Owned by one worker.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/messages.hpp"
+#include "dataplane/port_context.hpp"
+
+#include <rte_mbuf.h>
+
+namespace gannet::dataplane {
+
+class Transmitter final {
+ public:
+  static constexpr unsigned kBurst = 64;
+
+  Transmitter(std::vector<PortContext>& ports, std::uint16_t worker, Mailbox mailbox);
+
+  /// Sends a finished frame; takes ownership. `now` is for bandwidth limits.
+  void send(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port, Nanos now) {
+    if (port < ports_.size() && ports_[port].has_queue && ports_[port].bytes_per_second == 0)
+        [[likely]] {
+      push(port, packet, ingress_port);
+    } else {
+      send_with_care(port, packet, ingress_port, now);
+    }
+  }
+
+  /// Frees a packet and counts why.
+  void drop(rte_mbuf* packet, std::uint16_t ingress_port, DropReason reason) {
+    ports_[ingress_port].counters->drops[static_cast<std::size_t>(reason)].add(1);
+    rte_pktmbuf_free(packet);
+  }
+
+  /// Gives everything gathered to the ports.
+  void flush();
+
+ private:
+  struct Queue {
+    unsigned count = 0;
+    bool is_listed = false;  // In busy_ports_.
+    rte_mbuf* packets[kBurst];
+    std::uint16_t ingress_ports[kBurst];
+  };
+
+  void push(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port) {
+    Queue& queue = queues_[port];
+    queue.packets[queue.count] = packet;
+    queue.ingress_ports[queue.count] = ingress_port;
+    if (!queue.is_listed) {
+      queue.is_listed = true;
+      busy_ports_[busy_count_++] = port;
+    }
+    if (++queue.count == kBurst) flush_port(port);
+  }
+  void send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port, Nanos now);
+  void flush_port(std::uint16_t port);
+
+  std::vector<PortContext>& ports_;
+  std::vector<Queue> queues_;            // By port.
+  std::vector<std::uint16_t> busy_ports_;  // To be flushed.
+  unsigned busy_count_ = 0;
+  std::uint16_t worker_;
+  Mailbox mailbox_;
+};
+
+}  // namespace gannet::dataplane

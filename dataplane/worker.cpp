@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/worker.hpp"
+
+#include <ctime>
+#include <string>
+
+#include <rte_ethdev.h>
+#include <rte_pause.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring_elem.h>
+
+namespace gannet::dataplane {
+namespace {
+
+constexpr unsigned kMessagesPerTurn = 64;
+constexpr unsigned kCommandSlots = 64;
+constexpr Nanos kHousekeepingEvery = 100'000;  // Between two turns of age and sweep.
+constexpr Nanos kNeighborRunEvery = 100 * kNanosPerMilli;
+// Of each housekeeping turn, so that packets never wait for more than some 20 us.
+constexpr unsigned kAgeBudget = 256;
+constexpr unsigned kSweepBudget = 512;
+// Adaptive idling: pause, then sleep a little, then longer. Waking up costs the kernel's timer slack.
+constexpr Nanos kSpinBeforeSleep = 50'000;
+constexpr Nanos kShortSleepUntil = 10 * kNanosPerMilli;
+constexpr long kShortSleepNs = 10'000;
+constexpr long kLongSleepNs = 250'000;
+
+bool send_mail(void* context, std::uint16_t to, const Message& message) {
+  auto& shared = *static_cast<Shared*>(context);
+  rte_ring* const ring = shared.mail[to * shared.worker_count + message.from];
+  return rte_ring_sp_enqueue_elem(ring, const_cast<Message*>(&message), sizeof message) == 0;
+}
+
+void sleep_ns(long ns) {
+  const timespec duration{0, ns};
+  nanosleep(&duration, nullptr);
+}
+
+}  // namespace
+
+Mailbox mailbox_of(Shared& shared) { return {&shared, &send_mail}; }
+
+Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
+                                               std::span<const PortContext> ports,
+                                               const flows::HashSeed& seed, const Clock& clock,
+                                               Shared& shared) {
+  auto connections =
+      Connections::create(config.tracking, seed, clock.now(), mailbox_of(shared));
+  if (!connections) return tl::unexpected(connections.error());
+  const std::string name = "commands" + std::to_string(config.tracking.worker);
+  rte_ring* const commands =
+      rte_ring_create(name.c_str(), kCommandSlots, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  if (commands == nullptr) return fail("no memory for a worker's command ring");
+  return std::unique_ptr<Worker>(
+      new Worker(config, ports, std::move(*connections), clock, shared, commands));
+}
+
+Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
+               std::unique_ptr<Connections> connections, const Clock& clock, Shared& shared,
+               rte_ring* commands)
+    : config_(config),
+      shared_(shared),
+      clock_(clock),
+      stats_(ports.size()),
+      ports_(ports.begin(), ports.end()),
+      connections_(std::move(connections)),
+      transmitter_(ports_, config.tracking.worker, mailbox_of(shared)),
+      slow_path_(*connections_, shared.neighbors),
+      fast_path_(*connections_, shared.neighbors, transmitter_, stats_.path),
+      slow_stage_({config.tracking.worker, config.fragment_timeout, shared.pool}, slow_path_,
+                  shared.neighbors, ports_, transmitter_, mailbox_of(shared), stats_.path,
+                  drop_log_),
+      commands_(commands) {
+  for (PortContext& port : ports_) port.counters = &stats_.ports[port.index];
+  stats_.connection_capacity.store(connections_->v4().capacity(), std::memory_order_relaxed);
+}
+
+Worker::~Worker() { rte_ring_free(commands_); }
+
+void Worker::run() {
+  rte_rcu_qsbr_thread_register(shared_.rcu, id());
+  rte_rcu_qsbr_thread_online(shared_.rcu, id());
+  while (!shared_.is_stopping.load(std::memory_order_relaxed)) {
+    const bool has_moved = poll();
+    rte_rcu_qsbr_quiescent(shared_.rcu, id());
+    if (config_.idle == Idle::kAdaptive) idle(has_moved);
+  }
+  rte_rcu_qsbr_thread_offline(shared_.rcu, id());
+  rte_rcu_qsbr_thread_unregister(shared_.rcu, id());
+}
+
+bool Worker::poll() {
+  now_ = clock_.now();
+  if (policy_ != shared_.policy.load(std::memory_order_acquire)) take_policy();
+  if (policy_ == nullptr) return false;
+  slow_stage_.run(now_);
+  const unsigned received = receive() + read_mail();
+  transmitter_.flush();
+  if (now_ >= next_housekeeping_) keep_house();
+  stats_.path.polls.add(1);
+  if (received == 0) stats_.path.empty_polls.add(1);
+  return received != 0;
+}
+
+// Readies the port contexts for a new snapshot.
+void Worker::take_policy() {
+  policy_ = shared_.policy.load(std::memory_order_acquire);
+  for (PortContext& port : ports_) {
+    const PortBinding& binding = policy_->ports[port.index];
+    port.role = binding.role;
+    port.zone = {};
+    port.vpc = kNoIndex;
+    port.bytes_per_second = 0;
+    port.mac = ~std::uint64_t{0};  // No frame's.
+    if (binding.role == PortRole::kUplink) {
+      port.zone = {flows::ZoneKind::kUplink, 0};
+      port.mac = policy_->underlay.mac.raw();
+    } else if (const Eni* const eni = policy_->find_eni(binding.eni)) {
+      port.zone = {flows::ZoneKind::kEni, binding.eni};
+      port.vpc = eni->vpc;
+      port.mac = eni->mac.raw();
+      port.bytes_per_second = eni->qos.bytes_per_second;
+    } else {
+      port.role = PortRole::kNone;
+    }
+  }
+}
+
+unsigned Worker::receive() {
+  unsigned total = 0;
+  for (PortContext& port : ports_) {
+    if (!port.has_queue) continue;
+    rte_mbuf* packets[FastPath::kBurst];
+    const unsigned count =
+        rte_eth_rx_burst(port.ethdev, port.queue, packets, FastPath::kBurst);
+    if (count == 0) continue;
+    total += count;
+    fast_path_.process(port, packets, count, *policy_, now_, [&](rte_mbuf* packet) {
+      slow_stage_.process(port.index, packet, false, *policy_, now_);
+    });
+    transmitter_.flush();
+  }
+  return total;
+}
+
+unsigned Worker::read_mail() {
+  unsigned total = 0;
+  for (unsigned from = 0; from < shared_.worker_count; ++from) {
+    if (from == id()) continue;
+    rte_ring* const ring = shared_.mail[id() * shared_.worker_count + from];
+    Message messages[kMessagesPerTurn];
+    const unsigned count = rte_ring_sc_dequeue_burst_elem(ring, messages, sizeof(Message),
+                                                          kMessagesPerTurn, nullptr);
+    for (unsigned i = 0; i < count; ++i) read_message(messages[i]);
+    total += count;
+  }
+  return total;
+}
+
+void Worker::read_message(const Message& message) {
+  const bool is_v4 = message.family == Family::kIpv4;
+  switch (message.kind) {
+    case MessageKind::kIngress:
+      ports_[message.ingress_port].counters->taken_over_packets.add(1);
+      slow_stage_.process(message.ingress_port, message.packet, true, *policy_, now_);
+      break;
+    case MessageKind::kTransmit:
+      transmitter_.send(message.port, message.packet, message.ingress_port, now_);
+      break;
+    case MessageKind::kAddRedirect: {
+      const bool is_added = is_v4 ? connections_->add_redirect(message.v4, message.from)
+                                  : connections_->add_redirect(message.v6, message.from);
+      if (is_added) break;
+      Message refusal = message;
+      refusal.kind = MessageKind::kRedirectRefused;
+      refusal.from = id();
+      // If even that does not fit, the connection stays without replies until it ages out.
+      send_mail(&shared_, message.from, refusal);
+      break;
+    }
+    case MessageKind::kRemoveRedirect:
+      if (is_v4) {
+        connections_->remove_redirect(message.v4, message.from);
+      } else {
+        connections_->remove_redirect(message.v6, message.from);
+      }
+      break;
+    case MessageKind::kRedirectRefused:
+      if (is_v4) {
+        connections_->redirect_refused(message.v4, to_ticks(now_));
+      } else {
+        connections_->redirect_refused(message.v6, to_ticks(now_));
+      }
+      break;
+  }
+}
+
+void Worker::keep_house() {
+  next_housekeeping_ = now_ + kHousekeepingEvery;
+  const Ticks ticks = to_ticks(now_);
+  connections_->age(ticks, kAgeBudget);
+  if (connections_->sweep(*policy_, ticks, kSweepBudget)) {
+    conforming_generation_.store(policy_->generation, std::memory_order_release);
+  }
+  run_commands();
+  if (id() == 0 && now_ >= next_neighbor_run_) ask_neighbors();
+  const auto& v4 = connections_->v4();
+  const auto& v6 = connections_->v6();
+  stats_.connections.store(v4.used_count() + v6.used_count(), std::memory_order_relaxed);
+  stats_.connection_high_water.store(v4.high_water() + v6.high_water(), std::memory_order_relaxed);
+  stats_.evicted.store(connections_->evicted_count(), std::memory_order_relaxed);
+  stats_.nat_mappings.store(connections_->mappings().used_count(), std::memory_order_relaxed);
+}
+
+void Worker::ask_neighbors() {
+  next_neighbor_run_ = now_ + kNeighborRunEvery;
+  const Underlay& underlay = policy_->underlay;
+  if (underlay.port == kNoIndex) return;
+  shared_.neighbors.run(to_ticks(now_), [&](Ip4 ip, const Mac& known) {
+    rte_mbuf* const packet = rte_pktmbuf_alloc(shared_.pool);
+    if (packet == nullptr) return;
+    constexpr std::size_t kBytes = sizeof(packet::EthernetHeader) + sizeof(packet::ArpHeader);
+    auto* const frame = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(packet, kBytes));
+    auto& ethernet = packet::header_at<packet::EthernetHeader>(frame);
+    auto& arp = packet::header_at<packet::ArpHeader>(frame + sizeof ethernet);
+    ethernet = {known.is_zero() ? kBroadcastMac : known, underlay.mac,
+                Be16(packet::kEtherTypeArp)};
+    arp = {Be16(packet::kArpEthernet), Be16(packet::kEtherTypeIpv4), 6,     4,
+           Be16(packet::kArpRequest),  underlay.mac,                 underlay.vtep,
+           known,                      ip};
+    inject(underlay.port, packet);
+  });
+  transmitter_.flush();
+}
+
+void Worker::inject(std::uint16_t port, rte_mbuf* packet) {
+  ports_[port].counters->originated_packets.add(1);
+  transmitter_.send(port, packet, port, now_);
+}
+
+bool Worker::submit(WorkerCommand& command) {
+  return rte_ring_sp_enqueue(commands_, &command) == 0;
+}
+
+void Worker::run_commands() {
+  if (current_command_ == nullptr) {
+    void* next = nullptr;
+    if (rte_ring_sc_dequeue(commands_, &next) != 0) return;
+    current_command_ = static_cast<WorkerCommand*>(next);
+  }
+  if (!current_command_->step(*this)) return;
+  // The command may be gone the moment this is seen.
+  WorkerCommand* const done = std::exchange(current_command_, nullptr);
+  done->is_done.store(true, std::memory_order_release);
+}
+
+void Worker::idle(bool has_moved) {
+  if (has_moved) {
+    is_idle_ = false;
+    return;
+  }
+  if (!is_idle_) {
+    is_idle_ = true;
+    idle_since_ = now_;
+  }
+  const Nanos idle_for = now_ - idle_since_;
+  if (idle_for < kSpinBeforeSleep) {
+    rte_pause();
+  } else {
+    sleep_ns(idle_for < kShortSleepUntil ? kShortSleepNs : kLongSleepNs);
+  }
+}
+
+}  // namespace gannet::dataplane
