@@ -93,17 +93,19 @@ Result<std::unique_ptr<Connections>> Connections::create(const TrackingConfig& c
   auto v6 = flows::Ip6FlowTable::create(config.ip6_capacity, seed, to_ticks(now),
                                         config.use_huge_pages);
   if (!v6) return tl::unexpected(v6.error());
+  auto mappings = NatMappings::create(config.ip4_capacity, seed);
+  if (!mappings) return tl::unexpected(mappings.error());
   return std::unique_ptr<Connections>(
-      new Connections(config, seed, std::move(*v4), std::move(*v6), mailbox));
+      new Connections(config, std::move(*v4), std::move(*v6), std::move(*mappings), mailbox));
 }
 
-Connections::Connections(const TrackingConfig& config, const flows::HashSeed& seed,
-                         std::unique_ptr<flows::Ip4FlowTable> v4,
-                         std::unique_ptr<flows::Ip6FlowTable> v6, Mailbox mailbox)
+Connections::Connections(const TrackingConfig& config, std::unique_ptr<flows::Ip4FlowTable> v4,
+                         std::unique_ptr<flows::Ip6FlowTable> v6, NatMappings mappings,
+                         Mailbox mailbox)
     : config_(config),
       v4_(std::move(v4)),
       v6_(std::move(v6)),
-      mappings_(config.ip4_capacity, seed),
+      mappings_(std::move(mappings)),
       judge_(&mappings_),
       usage_(kMaxEniCount),
       mailbox_(mailbox) {}

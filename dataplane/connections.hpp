@@ -142,9 +142,8 @@ class Connections final {
     TokenBucket icmp_errors;
   };
 
-  Connections(const TrackingConfig& config, const flows::HashSeed& seed,
-              std::unique_ptr<flows::Ip4FlowTable> v4, std::unique_ptr<flows::Ip6FlowTable> v6,
-              Mailbox mailbox);
+  Connections(const TrackingConfig& config, std::unique_ptr<flows::Ip4FlowTable> v4,
+              std::unique_ptr<flows::Ip6FlowTable> v6, NatMappings mappings, Mailbox mailbox);
 
   [[nodiscard]] Ticks timeout(flows::TimeoutClass c) const {
     return config_.timeouts[static_cast<std::size_t>(c)];

@@ -9,27 +9,44 @@
 
 namespace gannet::dataplane {
 
-NatMappings::NatMappings(std::uint32_t capacity, const flows::HashSeed& seed)
-    : mappings_(capacity),
-      buckets_(std::bit_ceil(std::max(capacity, 2u)), kNone),
+Result<NatMappings> NatMappings::create(std::uint32_t capacity, const flows::HashSeed& seed) {
+  const std::uint32_t bucket_count = std::bit_ceil(std::max(capacity, 2u));
+  auto slab = Region::map(std::size_t{capacity} * sizeof(Mapping), false);
+  if (!slab) return tl::unexpected(slab.error());
+  auto buckets = Region::map(std::size_t{bucket_count} * sizeof(std::uint32_t), false);
+  if (!buckets) return tl::unexpected(buckets.error());
+  return NatMappings(std::move(*slab), std::move(*buckets), capacity, bucket_count, seed);
+}
+
+NatMappings::NatMappings(Region slab, Region buckets, std::uint32_t capacity,
+                         std::uint32_t bucket_count, const flows::HashSeed& seed)
+    : slab_(std::move(slab)),
+      bucket_memory_(std::move(buckets)),
+      mappings_(reinterpret_cast<Mapping*>(slab_.data())),
+      buckets_(reinterpret_cast<std::uint32_t*>(bucket_memory_.data())),
+      capacity_(capacity),
+      bucket_mask_(bucket_count - 1),
       random_(seed.words[3] | 1),
-      seed_(seed.words[0] | 1) {
-  for (std::uint32_t i = capacity; i-- > 0;) {
-    mappings_[i].next_in_bucket = std::exchange(free_head_, i);
-  }
+      seed_(seed.words[0] | 1) {}
+
+std::uint32_t NatMappings::allocate() {
+  if (free_head_ == kNone && touched_count_ < capacity_) return touched_count_++;
+  if (free_head_ == kNone && linger_head_ != kNone) remove(linger_head_);
+  if (free_head_ == kNone) return kNone;
+  return std::exchange(free_head_, mappings_[free_head_].next_in_bucket);
 }
 
 std::uint32_t NatMappings::bucket_of(std::uint16_t eni, std::uint8_t protocol, Ip4 ip,
                                      std::uint16_t port) const {
   const std::uint64_t a = std::uint64_t{ip.raw()} << 32 | std::uint64_t{port} << 16 | eni;
   const std::uint64_t h = flows::detail::multiply_fold(a ^ seed_, seed_ * 0x9e3779b97f4a7c15 + protocol);
-  return static_cast<std::uint32_t>(h) & static_cast<std::uint32_t>(buckets_.size() - 1);
+  return static_cast<std::uint32_t>(h) & bucket_mask_;
 }
 
 std::uint32_t NatMappings::find_with(std::uint16_t eni, std::uint8_t protocol, Ip4 ip,
                                      std::uint16_t port, Ip4 public_ip,
                                      const PortBlock& block) const {
-  for (std::uint32_t i = buckets_[bucket_of(eni, protocol, ip, port)]; i != kNone;
+  for (std::uint32_t i = buckets_[bucket_of(eni, protocol, ip, port)] - 1; i != kNone;
        i = mappings_[i].next_in_bucket) {
     const Mapping& m = mappings_[i];
     const bool is_same = m.inside_ip == ip && m.inside_port == port && m.eni == eni &&
@@ -60,10 +77,8 @@ std::uint32_t NatMappings::find_or_make(const NatGateway& gateway, const Snapsho
   const NatAddress& address = policy.nat_addresses[block.address];
   const std::uint32_t public_port = free_port(address, block, protocol);
   if (public_port == kNone) return kNone;
-  if (free_head_ == kNone && linger_head_ != kNone) remove(linger_head_);
-  if (free_head_ == kNone) return kNone;
-
-  const std::uint32_t i = std::exchange(free_head_, mappings_[free_head_].next_in_bucket);
+  const std::uint32_t i = allocate();
+  if (i == kNone) return kNone;
   Mapping& m = mappings_[i];
   m = Mapping{};
   m.inside_ip = ip;
@@ -73,7 +88,7 @@ std::uint32_t NatMappings::find_or_make(const NatGateway& gateway, const Snapsho
   m.eni = eni;
   m.protocol = protocol;
   m.ports = address.ports;
-  m.next_in_bucket = std::exchange(buckets_[bucket_of(eni, protocol, ip, port)], i);
+  m.next_in_bucket = std::exchange(buckets_[bucket_of(eni, protocol, ip, port)], i + 1) - 1;
   ++used_count_;
   linger(i, now);  // Until a connection holds it.
   return i;
@@ -142,10 +157,14 @@ void NatMappings::remove(std::uint32_t i) {
   Mapping& m = mappings_[i];
   unlink_lingering(i);
   m.ports->clear(m.protocol, m.public_port);
-  m.ports.reset();
-  std::uint32_t* link = &buckets_[bucket_of(m.eni, m.protocol, m.inside_ip, m.inside_port)];
-  while (*link != i) link = &mappings_[*link].next_in_bucket;
-  *link = m.next_in_bucket;
+  std::uint32_t& head = buckets_[bucket_of(m.eni, m.protocol, m.inside_ip, m.inside_port)];
+  if (head == i + 1) {
+    head = m.next_in_bucket + 1;
+  } else {
+    std::uint32_t before = head - 1;
+    while (mappings_[before].next_in_bucket != i) before = mappings_[before].next_in_bucket;
+    mappings_[before].next_in_bucket = m.next_in_bucket;
+  }
   m.next_in_bucket = std::exchange(free_head_, i);
   --used_count_;
 }

@@ -9,9 +9,9 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "dataplane/snapshot.hpp"
+#include "flows/base/region.hpp"
 #include "flows/base/time.hpp"
 #include "flows/connection.hpp"
 #include "flows/key.hpp"
@@ -37,11 +37,12 @@ class NatMappings {
     Ticks lingers_since = 0;
     std::uint32_t next_in_bucket = kNone;
     flows::Links linger{kNone, kNone};  // List of lingering mappings, oldest first.
-    std::shared_ptr<NatPorts> ports;    // Where the public port is noted.
+    NatPorts* ports = nullptr;          // Where the public port is noted.
   };
 
   /// Room for `capacity` mappings; `seed` keeps others from computing which ones collide.
-  NatMappings(std::uint32_t capacity, const flows::HashSeed& seed);
+  [[nodiscard]] static Result<NatMappings> create(std::uint32_t capacity,
+                                                  const flows::HashSeed& seed);
 
   /// The mapping of an inside endpoint to a public address that the policy still gives its ENI, or
   /// kNone. Nothing changes.
@@ -65,11 +66,12 @@ class NatMappings {
   void expire(Ticks now, unsigned budget);
 
   [[nodiscard]] std::uint32_t used_count() const { return used_count_; }
-  [[nodiscard]] std::uint32_t capacity() const {
-    return static_cast<std::uint32_t>(mappings_.size());
-  }
+  [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
 
  private:
+  NatMappings(Region slab, Region buckets, std::uint32_t capacity, std::uint32_t bucket_count,
+              const flows::HashSeed& seed);
+
   [[nodiscard]] std::uint32_t bucket_of(std::uint16_t eni, std::uint8_t protocol, Ip4 ip,
                                         std::uint16_t port) const;
   [[nodiscard]] std::uint32_t find_with(std::uint16_t eni, std::uint8_t protocol, Ip4 ip,
@@ -81,8 +83,15 @@ class NatMappings {
   void unlink_lingering(std::uint32_t i);
   void remove(std::uint32_t i);
 
-  std::vector<Mapping> mappings_;
-  std::vector<std::uint32_t> buckets_;
+  [[nodiscard]] std::uint32_t allocate();
+
+  Region slab_;
+  Region bucket_memory_;
+  Mapping* mappings_;
+  std::uint32_t* buckets_;  // Index + 1 of the first mapping; 0: none. Fresh memory is empty.
+  std::uint32_t capacity_;
+  std::uint32_t bucket_mask_;
+  std::uint32_t touched_count_ = 0;  // Records that have ever been used.
   std::uint32_t free_head_ = kNone;  // Linked through next_in_bucket.
   std::uint32_t linger_head_ = kNone;
   std::uint32_t linger_tail_ = kNone;

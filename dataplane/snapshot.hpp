@@ -170,7 +170,7 @@ struct NatAddress {
   std::uint16_t gateway = kNoIndex;
   std::uint16_t block_ports = 0;
   std::vector<std::uint16_t> eni_of_block;  // By (port - kFirstNatPort) / block_ports.
-  std::shared_ptr<NatPorts> ports;          // Outlives the snapshot: mappings are not policy.
+  NatPorts* ports = nullptr;                // Outlives all snapshots: mappings are not policy.
 
   /// The ENI whose block holds the port, or kNoIndex.
   [[nodiscard]] std::uint16_t eni_of_port(std::uint16_t port) const {

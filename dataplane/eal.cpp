@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/eal.hpp"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+namespace gannet::dataplane {
+namespace {
+
+// Free huge pages of 2 MiB, in bytes.
+std::uint64_t free_huge_bytes() {
+  std::uint64_t pages = 0;
+  std::FILE* const file =
+      std::fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+  if (file == nullptr) return 0;
+  unsigned long count = 0;
+  if (std::fscanf(file, "%lu", &count) == 1) pages = count;
+  std::fclose(file);
+  return pages << 21;
+}
+
+// The main thread may run wherever this process may.
+std::string main_lcore() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  std::string cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed)) cpus += (cpus.empty() ? "" : ",") + std::to_string(cpu);
+  }
+  return "--lcores=0@(" + cpus + ")";
+}
+
+std::string file_prefix() { return "gannet-" + std::to_string(getpid()); }
+
+}  // namespace
+
+Result<Eal> Eal::start(const EalConfig& config) {
+  const std::uint64_t huge = free_huge_bytes();
+  const bool has_huge = config.huge_pages != HugePages::kNone && huge >= config.memory_bytes;
+  if (config.huge_pages == HugePages::kRequired && !has_huge) {
+    return fail("memory.hugepages is 'required', but only " + std::to_string(huge >> 20) +
+                " MiB of huge pages are free and memory.size is " +
+                std::to_string(config.memory_bytes >> 20) +
+                " MiB: reserve more (vm.nr_hugepages), or set 'auto'");
+  }
+  std::vector<std::string> args = {config.program,
+                                   main_lcore(),
+                                   "--file-prefix=" + file_prefix(),
+                                   "--log-level=*:error",
+                                   "-m",
+                                   std::to_string(config.memory_bytes >> 20)};
+  args.emplace_back(has_huge ? "--in-memory" : "--no-huge");
+  if (config.pci_devices.empty()) args.emplace_back("--no-pci");
+  for (const char* address : config.pci_devices) args.emplace_back(std::string("--allow=") + address);
+  for (const char* plugin : config.plugins) {
+    args.emplace_back("-d");
+    args.emplace_back(plugin);
+  }
+  std::vector<char*> argv;
+  for (std::string& arg : args) argv.push_back(arg.data());
+  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
+    return fail(std::string("cannot start DPDK: ") + rte_strerror(rte_errno) +
+                "; the daemon needs root (or CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK) and " +
+                std::to_string(config.memory_bytes >> 20) + " MiB of free memory");
+  }
+  return Eal(has_huge);
+}
+
+Eal::~Eal() {
+  if (!is_running_) return;
+  rte_eal_cleanup();
+  const char* const runtime = std::getenv("RUNTIME_DIRECTORY");
+  const std::string base = runtime != nullptr ? runtime : "/var/run";
+  std::error_code ignored;
+  std::filesystem::remove_all(base + "/dpdk/" + file_prefix(), ignored);
+}
+
+}  // namespace gannet::dataplane
