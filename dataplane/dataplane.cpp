@@ -139,10 +139,10 @@ void Dataplane::start() {
   }
 }
 
-void Dataplane::publish(std::unique_ptr<const Snapshot> policy) {
+std::unique_ptr<const Snapshot> Dataplane::publish(std::unique_ptr<const Snapshot> policy) {
   shared_.policy.store(policy.get(), std::memory_order_release);
   rte_rcu_qsbr_synchronize(shared_.rcu, RTE_QSBR_THRID_INVALID);
-  policy_ = std::move(policy);
+  return std::exchange(policy_, std::move(policy));
 }
 
 void Dataplane::execute(unsigned worker, WorkerCommand& command) {

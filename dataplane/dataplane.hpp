@@ -36,8 +36,9 @@ class Dataplane final {
 
   void start();
 
-  /// Puts a policy in force and frees the one before, when no worker reads it any more.
-  void publish(std::unique_ptr<const Snapshot> policy);
+  /// Puts a policy in force and waits until no worker reads the one before.
+  /// \return the one before, null the first time.
+  std::unique_ptr<const Snapshot> publish(std::unique_ptr<const Snapshot> policy);
   [[nodiscard]] const Snapshot* policy() const { return policy_.get(); }
 
   /// Runs a command on a worker and waits until it is finished.

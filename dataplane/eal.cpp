@@ -57,6 +57,8 @@ Result<Eal> Eal::start(const EalConfig& config) {
                                    main_lcore(),
                                    "--file-prefix=" + file_prefix(),
                                    "--log-level=*:error",
+                                   // Complains of its flow support, which nothing here uses.
+                                   "--log-level=pmd.net.tap:critical",
                                    "-m",
                                    std::to_string(config.memory_bytes >> 20)};
   args.emplace_back(has_huge ? "--in-memory" : "--no-huge");

@@ -45,6 +45,7 @@ void FastPath::read_one(const PortContext& port, rte_mbuf* packet, const Snapsho
   if (port.role == PortRole::kVm) {
     if (source_mac(frame) != port.mac) return;
   } else {
+    // A port without a role has a MAC that no frame can have.
     if (destination_mac(frame) != port.mac) return;
     CommonTunnel tunnel;
     if (read_common_tunnel(frame, size, policy.underlay.vtep, policy.underlay.vxlan_port, tunnel)) {

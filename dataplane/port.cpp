@@ -85,11 +85,11 @@ Result<void> Port::start(const PortConfig& config, unsigned worker_count, rte_me
     if (error == 0) error = rte_eth_tx_queue_setup(ethdev_, q, tx_count, node, nullptr);
     if (error != 0) return fail(sentence(config, "cannot set up a queue", error));
   }
-  if (config.mtu != 0) {
-    std::uint16_t mtu = 0;
-    rte_eth_dev_get_mtu(ethdev_, &mtu);
-    error = mtu == config.mtu ? 0 : rte_eth_dev_set_mtu(ethdev_, config.mtu);
-    if (error != 0 && error != -ENOTSUP && mtu < config.mtu) {
+  // A device that says it cannot may still do it: af_packet carries what its interface does.
+  const bool can_set = unsigned{config.mtu} + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN <= info.max_rx_pktlen;
+  if (config.mtu != 0 && can_set) {
+    error = rte_eth_dev_set_mtu(ethdev_, config.mtu);
+    if (error != 0 && error != -ENOTSUP) {
       return fail(sentence(config, "cannot set the MTU", error));
     }
   }

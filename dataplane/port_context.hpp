@@ -19,7 +19,8 @@ struct alignas(64) PortContext {
   bool has_queue = false;    // This worker receives from the port and sends to it.
   std::uint16_t tx_worker = 0;  // Otherwise: who sends.
 
-  PortRole role = PortRole::kNone;
+  PortRole role = PortRole::kNone;  // kNone: everything is dropped,
+  DropReason refusal = DropReason::port_has_no_eni;  // for this reason.
   flows::Zone zone;              // Of frames that are not from a tunnel.
   std::uint16_t vpc = kNoIndex;  // Of a VM.
   std::uint64_t mac = 0;         // Mac::raw(): of a VM the only source, of the uplink the destination.

@@ -73,7 +73,7 @@ DropReason SlowStage::receive(Job& job) const {
   in.zone = job.port.zone;
   in.vpc = job.port.vpc;
   if (job.port.role == PortRole::kVm) return DropReason::kNone;
-  if (job.port.role == PortRole::kNone) return DropReason::port_has_no_eni;
+  if (job.port.role == PortRole::kNone) return job.port.refusal;
 
   const bool is_ours = in.destination_mac.raw() == job.port.mac;
   if (!is_ours && !in.destination_mac.is_broadcast()) return DropReason::not_for_us;

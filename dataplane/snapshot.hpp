@@ -50,6 +50,7 @@ enum class PortRole : std::uint8_t { kNone, kVm, kUplink };
 struct PortBinding {
   PortRole role = PortRole::kNone;
   std::uint16_t eni = kNoIndex;  // Of a VM port.
+  bool is_down = false;          // Its ENI is administratively down.
 };
 
 /// This host on the underlay.
@@ -182,8 +183,8 @@ struct NatAddress {
 
 struct Backend {
   IpAddress ip;
-  std::uint16_t port = 0;
-  std::uint16_t weight = 0;
+  std::uint16_t port = 0;    // 0: the port that the client asked for.
+  std::uint16_t weight = 0;  // 0: no new connections.
   bool is_healthy = true;
 };
 
@@ -215,8 +216,10 @@ struct AddressKey {
   friend bool operator==(const AddressKey&, const AddressKey&) = default;
 };
 
-/// A listener's address. A port of 0 means: any port, or a VIP as such (protocol 0).
+/// A listener's address; the most exact one wins (L10). Port 0 is any port, protocol kAnyProtocol any
+/// protocol; protocol 0 with port 0 only says that the address is a VIP.
 struct ListenerKey {
+  static constexpr std::uint8_t kAnyProtocol = 255;
   IpAddress vip;
   std::uint16_t vpc = 0;  // kNoIndex: reached from the public side.
   std::uint16_t port = 0;

@@ -91,8 +91,10 @@ void Worker::run() {
 
 bool Worker::poll() {
   now_ = clock_.now();
-  if (policy_ != shared_.policy.load(std::memory_order_acquire)) take_policy();
-  if (policy_ == nullptr) return false;
+  const Snapshot* const in_force = shared_.policy.load(std::memory_order_acquire);
+  if (in_force == nullptr) return false;
+  // The address alone would not do: a freed snapshot's may be used again.
+  if (policy_ != in_force || taken_generation_ != in_force->generation) take_policy(in_force);
   slow_stage_.run(now_);
   const unsigned received = receive() + read_mail();
   transmitter_.flush();
@@ -103,8 +105,9 @@ bool Worker::poll() {
 }
 
 // Readies the port contexts for a new snapshot.
-void Worker::take_policy() {
-  policy_ = shared_.policy.load(std::memory_order_acquire);
+void Worker::take_policy(const Snapshot* in_force) {
+  policy_ = in_force;
+  taken_generation_ = in_force->generation;
   for (PortContext& port : ports_) {
     const PortBinding& binding = policy_->ports[port.index];
     port.role = binding.role;
@@ -122,6 +125,7 @@ void Worker::take_policy() {
       port.bytes_per_second = eni->qos.bytes_per_second;
     } else {
       port.role = PortRole::kNone;
+      port.refusal = binding.is_down ? DropReason::eni_down : DropReason::port_has_no_eni;
     }
   }
 }

@@ -111,7 +111,7 @@ class Worker final {
          std::unique_ptr<Connections> connections, const Clock& clock, Shared& shared,
          rte_ring* commands);
 
-  void take_policy();
+  void take_policy(const Snapshot* in_force);
   unsigned receive();
   unsigned read_mail();
   void read_message(const Message& message);
@@ -133,6 +133,7 @@ class Worker final {
   SlowStage slow_stage_;
 
   const Snapshot* policy_ = nullptr;
+  std::uint32_t taken_generation_ = 0;
   Nanos now_ = 0;
   Nanos next_housekeeping_ = 0;
   Nanos next_neighbor_run_ = 0;

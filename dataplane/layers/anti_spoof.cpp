@@ -6,12 +6,12 @@ namespace gannet::dataplane {
 DropReason AntiSpoof::judge_addresses(const IpTuple& tuple) noexcept {
   const IpAddress& source = tuple.source;
   const IpAddress& destination = tuple.destination;
+  if (destination.is_multicast()) return DropReason::multicast;
+  if (destination.is_v4() && destination.v4().is_broadcast()) return DropReason::multicast;
   if (source.is_multicast() || source.is_loopback() || source.is_zero()) return DropReason::martian;
   if (source == destination) return DropReason::martian;
   if (destination.is_loopback() || destination.is_zero()) return DropReason::martian;
   if (source.is_v4() && source.v4().is_broadcast()) return DropReason::martian;
-  if (destination.is_multicast()) return DropReason::multicast;
-  if (destination.is_v4() && destination.v4().is_broadcast()) return DropReason::multicast;
   return DropReason::kNone;
 }
 
