@@ -90,6 +90,13 @@ struct Parsed {
   if (protocol == kProtoIcmp6 && type == kIcmp6EchoRequest) return kIcmp6EchoReply;
   return -1;
 }
+/// The other way round: the type that a type of answer answers, or -1.
+[[nodiscard]] constexpr int icmp_question_type(std::uint8_t protocol, std::uint8_t type) {
+  if (protocol == kProtoIcmp && type == kIcmpEchoReply) return kIcmpEchoRequest;
+  if (protocol == kProtoIcmp && type == 14) return 13;  // Timestamp.
+  if (protocol == kProtoIcmp6 && type == kIcmp6EchoReply) return kIcmp6EchoRequest;
+  return -1;
+}
 /// ICMP types that report about another packet, which they quote.
 [[nodiscard]] constexpr bool is_icmp_error(std::uint8_t protocol, std::uint8_t type) {
   if (protocol == kProtoIcmp) {
