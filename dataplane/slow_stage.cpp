@@ -325,7 +325,7 @@ void SlowStage::collect(Job& job) {
   // there (RFC 8200, 4.5).
   piece.protocol = p.l3 == packet::L3::kIpv4 ? p.protocol : 0;
   piece.offset = p.fragment_offset;
-  piece.size = static_cast<std::uint16_t>(p.l4_bytes());
+  piece.size = static_cast<std::uint16_t>(p.fragment_bytes());
   piece.is_last = !p.has_more_fragments;
   piece.handle = job.packet;
   job.packet->port = job.port.index;

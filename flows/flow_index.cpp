@@ -56,24 +56,30 @@ bool FlowIndex::insert(std::uint64_t hash, FlowRef ref) {
   return true;
 }
 
+// The hole is filled from the end of the chain, so that only a chain's last bucket is ever less than full.
+// Were holes left, a full table whose connections come and go would run out of overflow buckets.
 void FlowIndex::erase(std::uint64_t hash, FlowRef ref) {
-  const std::uint16_t tag = tag_of(hash);
-  Bucket* previous = nullptr;
-  for (std::uint32_t at = bucket_of(hash);;) {
-    Bucket& bucket = buckets_[at];
-    for (std::uint32_t m = match(bucket, tag); m != 0; m &= m - 1) {
-      const int slot = __builtin_ctz(m);
-      if (bucket.refs[slot] != ref.value) continue;
-      bucket.tags[slot] = 0;
-      if (previous != nullptr && match(bucket, 0) == 0x3ff) {
-        previous->overflow = bucket.overflow;
-        bucket.overflow = std::exchange(free_overflow_, at);
-      }
-      return;
+  Bucket* holder = nullptr;
+  int hole = 0;
+  Bucket* before_last = nullptr;
+  Bucket* last = &buckets_[bucket_of(hash)];
+  for (;;) {
+    for (std::uint32_t m = match(*last, tag_of(hash)); m != 0 && holder == nullptr; m &= m - 1) {
+      hole = __builtin_ctz(m);
+      if (last->refs[hole] == ref.value) holder = last;
     }
-    GANNET_CHECK(bucket.overflow != kNoBucket);
-    previous = &bucket;
-    at = bucket.overflow;
+    if (last->overflow == kNoBucket) break;
+    before_last = last;
+    last = &buckets_[last->overflow];
+  }
+  GANNET_CHECK(holder != nullptr);
+  const int end = __builtin_ctz(~match(*last, 0) & kAllSlots);
+  holder->tags[hole] = last->tags[end];
+  holder->refs[hole] = last->refs[end];
+  last->tags[end] = 0;
+  if (before_last != nullptr && match(*last, 0) == kAllSlots) {
+    const std::uint32_t freed = std::exchange(before_last->overflow, kNoBucket);
+    last->overflow = std::exchange(free_overflow_, freed);
   }
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The exact-match index: from the hash of a key to the flows that may have it. A bucket is one cache
 // line with ten 16-bit tags and ten references; a look-up reads that line and compares all tags at
-// once. Full buckets chain to overflow buckets, so nothing is ever moved and a key is found wherever
+// once. Full buckets chain to overflow buckets, so an insertion moves nothing and a key is found wherever
 // its bucket says. The index knows no keys: the caller compares the keys of the candidates.
 //
-// Memory is fixed at start. Owned by one worker. A look-up costs one cache line, an insertion the same.
+// Memory is fixed at start. Owned by one worker. A look-up costs one cache line, an insertion and an
+// erasure the same.
 #pragma once
 
 #include <cstddef>
@@ -73,6 +74,7 @@ class FlowIndex {
 
  private:
   static constexpr unsigned kSlots = 10;
+  static constexpr std::uint32_t kAllSlots = (1u << kSlots) - 1;
   static constexpr std::uint32_t kNoBucket = 0;  // Bucket 0 is never an overflow bucket.
 
   struct alignas(64) Bucket {
@@ -96,14 +98,14 @@ class FlowIndex {
   [[nodiscard]] static std::uint32_t match(const Bucket& bucket, std::uint16_t tag) {
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
     const __m256i tags = _mm256_load_si256(reinterpret_cast<const __m256i*>(&bucket));
-    return _mm256_cmpeq_epi16_mask(tags, _mm256_set1_epi16(static_cast<short>(tag))) & 0x3ff;
+    return _mm256_cmpeq_epi16_mask(tags, _mm256_set1_epi16(static_cast<short>(tag))) & kAllSlots;
 #elif defined(__SSE2__)
     const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
     const auto* const p = reinterpret_cast<const __m128i*>(&bucket);
     const __m128i low = _mm_cmpeq_epi16(_mm_load_si128(p), wanted);
     const __m128i high = _mm_cmpeq_epi16(_mm_load_si128(p + 1), wanted);
     const __m128i packed = _mm_packs_epi16(low, high);
-    return static_cast<std::uint32_t>(_mm_movemask_epi8(packed)) & 0x3ff;
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(packed)) & kAllSlots;
 #else
     std::uint32_t bits = 0;
     for (unsigned i = 0; i < kSlots; ++i) bits |= std::uint32_t{bucket.tags[i] == tag} << i;

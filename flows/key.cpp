@@ -29,9 +29,11 @@ Key reply_key(const Key& key, Zone zone) {
   if (key.protocol == packet::kProtoIcmp || key.protocol == packet::kProtoIcmp6) {
     const auto type = static_cast<std::uint8_t>(key.tuple.destination_port.host() >> 8);
     const int answer = packet::icmp_answer_type(key.protocol, type);
+    const int counterpart = answer < 0 ? packet::icmp_question_type(key.protocol, type) : answer;
     reply.tuple.source_port = key.tuple.source_port;
-    reply.tuple.destination_port =
-        answer < 0 ? key.tuple.destination_port : Be16(static_cast<std::uint16_t>(answer << 8));
+    reply.tuple.destination_port = counterpart < 0
+                                       ? key.tuple.destination_port
+                                       : Be16(static_cast<std::uint16_t>(counterpart << 8));
   } else {
     reply.tuple.source_port = key.tuple.destination_port;
     reply.tuple.destination_port = key.tuple.source_port;

@@ -128,7 +128,7 @@ template <typename Key>
 [[nodiscard]] Key make_key(Zone zone, const std::uint8_t* frame, const packet::Parsed& parsed);
 
 /// The same key with the tuple turned round and the ports of an ICMP query answered: what the reply
-/// to a packet with this tuple looks like when it arrives from `zone`.
+/// to a packet with this tuple looks like when it arrives from `zone`. Of an answer: its question.
 template <typename Key>
 [[nodiscard]] Key reply_key(const Key& key, Zone zone);
 

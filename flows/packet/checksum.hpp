@@ -37,7 +37,8 @@ namespace gannet::packet {
 }
 
 /// A pending change of a checksum: the one's complement sum of (~old + new) over all changed words
-/// (RFC 1624, equation 3). Zero and 0xffff are the same number and change nothing.
+/// (RFC 1624, equation 3). 0 and 0xffff are the same number; it is always given as 0, which leaves a
+/// checksum exactly as it is, where 0xffff would turn one zero into the other.
 class ChecksumDelta {
  public:
   constexpr ChecksumDelta() = default;
@@ -56,7 +57,10 @@ class ChecksumDelta {
     }
   }
 
-  [[nodiscard]] constexpr std::uint16_t folded() const { return fold(sum_); }
+  [[nodiscard]] constexpr std::uint16_t folded() const {
+    const std::uint16_t sum = fold(sum_);
+    return sum == 0xffff ? std::uint16_t{0} : sum;
+  }
 
  private:
   constexpr void replace(std::uint64_t before, std::uint64_t after) {

@@ -82,11 +82,16 @@ ParseError parse_l4(const std::uint8_t* frame, Parsed& out) {
   return ParseError::kNone;
 }
 
-ParseError check_fragment(Parsed& out) {
-  const std::size_t length = out.l4_bytes();
+ParseError check_fragment(const Parsed& out) {
+  const std::size_t length = out.fragment_bytes();
   if (length == 0) return ParseError::kBadFragment;
   if (out.has_more_fragments && length % 8 != 0) return ParseError::kBadFragment;
-  if (out.fragment_offset + length > 65'535) return ParseError::kBadFragment;
+  // The length field of the whole packet counts all of IPv4's header, and of IPv6's only the
+  // extensions before the fragment header.
+  const std::size_t uncounted =
+      out.l3 == L3::kIpv4 ? 0 : sizeof(Ipv6Header) + sizeof(Ipv6FragmentHeader);
+  const std::size_t header = std::size_t{out.fragment_start} - out.l3_offset - uncounted;
+  if (header + out.fragment_offset + length > 65'535) return ParseError::kBadFragment;
   return ParseError::kNone;
 }
 
@@ -110,6 +115,7 @@ ParseError read_ipv4(const std::uint8_t* frame, std::size_t limit, std::size_t o
   out.has_more_fragments = (flags & kIpv4MoreFragments) != 0;
   out.is_fragment = out.has_more_fragments || out.fragment_offset != 0;
   out.fragment_id = out.is_fragment ? ip.identification.host() : 0;
+  out.fragment_start = out.l4_offset;
   return ParseError::kNone;
 }
 
@@ -141,6 +147,7 @@ ParseError walk_extensions(const std::uint8_t* frame, std::size_t limit, std::si
       read_ipv6_fragment(header_at<Ipv6FragmentHeader>(header), out);
       next = header[0];
       offset += sizeof(Ipv6FragmentHeader);
+      out.fragment_start = u16(offset);
       if (out.is_later_fragment()) break;  // What follows is the middle of something.
       continue;
     }

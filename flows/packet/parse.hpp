@@ -40,6 +40,8 @@ struct Parsed {
   std::uint16_t source_port;     // TCP, UDP: the port. ICMP query: the identifier. Else 0.
   std::uint16_t destination_port;  // TCP, UDP: the port. ICMP: type << 8 | code. Else 0.
   std::uint16_t fragment_offset;   // In bytes.
+  std::uint16_t fragment_start;    // Of fragments: first byte of the part that was cut. IPv6 options
+                                   // behind the fragment header belong to it.
   std::uint32_t fragment_id;       // Identification, only of fragments.
   L3 l3;
   std::uint8_t vlan_tag_count;
@@ -56,6 +58,8 @@ struct Parsed {
   [[nodiscard]] bool is_first_fragment() const { return is_fragment && fragment_offset == 0; }
   [[nodiscard]] bool is_later_fragment() const { return is_fragment && fragment_offset != 0; }
   [[nodiscard]] unsigned l4_bytes() const { return unsigned{end_offset} - l4_offset; }
+  /// How much of the whole packet a fragment carries, from fragment_offset on.
+  [[nodiscard]] unsigned fragment_bytes() const { return unsigned{end_offset} - fragment_start; }
 };
 
 /// Reads a frame of `size` bytes. On error `out` holds what had been read up to there.
@@ -84,6 +88,13 @@ struct Parsed {
   if (protocol == kProtoIcmp && type == kIcmpEchoRequest) return kIcmpEchoReply;
   if (protocol == kProtoIcmp && type == 13) return 14;  // Timestamp.
   if (protocol == kProtoIcmp6 && type == kIcmp6EchoRequest) return kIcmp6EchoReply;
+  return -1;
+}
+/// The other way round: the type that a type of answer answers, or -1.
+[[nodiscard]] constexpr int icmp_question_type(std::uint8_t protocol, std::uint8_t type) {
+  if (protocol == kProtoIcmp && type == kIcmpEchoReply) return kIcmpEchoRequest;
+  if (protocol == kProtoIcmp && type == 14) return 13;  // Timestamp.
+  if (protocol == kProtoIcmp6 && type == kIcmp6EchoReply) return kIcmp6EchoRequest;
   return -1;
 }
 /// ICMP types that report about another packet, which they quote.
