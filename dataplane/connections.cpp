@@ -439,9 +439,12 @@ bool Connections::add_redirect(const Key& key, std::uint16_t owner) {
   flow.kind = flows::FlowKind::kRedirect;
   flow.action.next_hop = owner;
   records[index].flows[1].kind = flows::FlowKind::kUnindexed;
-  if (records.publish(index)) return true;
-  records.release(index);
-  return false;
+  if (!records.publish(index)) {
+    records.release(index);
+    return false;
+  }
+  ++redirect_count_;
+  return true;
 }
 
 template <typename Key>
@@ -452,6 +455,7 @@ void Connections::remove_redirect(const Key& key, std::uint16_t owner) {
   const auto& flow = records.flow(ref);
   if (flow.kind != flows::FlowKind::kRedirect || flow.action.next_hop != owner) return;
   records.release(ref.connection());
+  --redirect_count_;
 }
 
 template <typename Key>

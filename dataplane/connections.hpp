@@ -132,6 +132,10 @@ class Connections final {
   [[nodiscard]] std::uint32_t connection_count(std::uint16_t eni) const {
     return usage_[eni].connection_count;
   }
+  /// Connections of both families; redirects to other workers are none.
+  [[nodiscard]] std::uint32_t connection_total() const {
+    return v4_->used_count() + v6_->used_count() - redirect_count_;
+  }
   /// Connections evicted because the table was full.
   [[nodiscard]] std::uint64_t evicted_count() const { return evicted_count_; }
 
@@ -180,6 +184,7 @@ class Connections final {
   TokenBucket outside_icmp_errors_;  // About packets of no ENI.
   Mailbox mailbox_;
   std::uint64_t evicted_count_ = 0;
+  std::uint32_t redirect_count_ = 0;
   std::uint32_t swept_generation_ = 0;
   std::uint32_t v4_cursor_ = 0;
   std::uint32_t v6_cursor_ = 0;

@@ -246,14 +246,16 @@ Outcome SlowPath::handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::Fl
 
 // Whether a packet of no connection may open one, before any policy is asked.
 DropReason SlowPath::may_open(const SlowPacket& packet, const IpTuple& tuple,
-                              const flows::TcpSegment* segment, Nanos now) const {
+                              const flows::TcpSegment* segment, const Snapshot& policy,
+                              Nanos now) const {
   if (!packet::has_good_l4_checksum(packet.frame.data, packet.parsed)) {
     return DropReason::bad_l4_checksum;
   }
   if (segment != nullptr && !flows::opens_connection(segment->flags)) {
     const TrackingConfig& config = connections_.config();
     const bool joins = flows::may_join_midstream(segment->flags) &&
-                       (config.picks_up_midstream || now < config.picks_up_until);
+                       (config.picks_up_midstream ||
+                        (policy.is_first_policy && now < config.picks_up_until));
     if (joins) return DropReason::kNone;
     constexpr std::uint8_t kAnswers = packet::kTcpAck | packet::kTcpRst;
     return (segment->flags & kAnswers) != 0 && (segment->flags & packet::kTcpSyn) == 0
@@ -283,7 +285,7 @@ Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uin
   const bool is_tcp = tuple.protocol == packet::kProtoTcp;
   flows::TcpSegment segment{};
   if (is_tcp) segment = segment_of(packet.frame, packet.parsed);
-  const DropReason shape = may_open(packet, tuple, is_tcp ? &segment : nullptr, now);
+  const DropReason shape = may_open(packet, tuple, is_tcp ? &segment : nullptr, policy, now);
   if (shape != DropReason::kNone) return drop(shape);
 
   FirstPacket first(policy, packet.in, tuple);

@@ -83,7 +83,8 @@ class SlowPath final {
   template <typename Key>
   [[nodiscard]] Outcome handle_icmp_error(SlowPacket& packet, const Snapshot& policy, Nanos now);
   [[nodiscard]] DropReason may_open(const SlowPacket& packet, const IpTuple& tuple,
-                                    const flows::TcpSegment* segment, Nanos now) const;
+                                    const flows::TcpSegment* segment, const Snapshot& policy,
+                                    Nanos now) const;
   template <typename Key>
   [[nodiscard]] Outcome limit(SlowPacket& packet, Outcome forward, const Snapshot& policy,
                               Nanos now);

@@ -257,6 +257,10 @@ struct TunnelPeerKey {
 class Snapshot {
  public:
   std::uint32_t generation = 0;
+  // Whether TCP connections from before a cold start may still be joined without their SYN (R6): only
+  // until somebody changes the policy, or a connection that the change has cut would be back with the
+  // next packet of the other side.
+  bool is_first_policy = false;
   Underlay underlay;
   std::vector<PortBinding> ports;  // By dataplane port id.
   std::vector<Eni> enis;           // By stable ENI index.

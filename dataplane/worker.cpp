@@ -210,7 +210,7 @@ void Worker::keep_house() {
   if (id() == 0 && now_ >= next_neighbor_run_) ask_neighbors();
   const auto& v4 = connections_->v4();
   const auto& v6 = connections_->v6();
-  stats_.connections.store(v4.used_count() + v6.used_count(), std::memory_order_relaxed);
+  stats_.connections.store(connections_->connection_total(), std::memory_order_relaxed);
   stats_.connection_high_water.store(v4.high_water() + v6.high_water(), std::memory_order_relaxed);
   stats_.evicted.store(connections_->evicted_count(), std::memory_order_relaxed);
   stats_.nat_mappings.store(connections_->mappings().used_count(), std::memory_order_relaxed);

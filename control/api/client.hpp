@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line's side of the API: one request, one answer, over the daemon's Unix socket. HTTP/1.1
+// with `Connection: close`, which is all that this needs of it; a full client library would take
+// longer to load than a command to run (docs/decisions/api.md).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "flows/base/result.hpp"
+
+namespace gannet::control {
+
+struct HttpAnswer {
+  int status = 0;
+  std::string body;
+};
+
+/// Sends a request and waits for the answer. \param body empty: GET, else POST.
+/// \return one sentence with the fix if nobody answers.
+[[nodiscard]] Result<HttpAnswer> call_daemon(const std::string& socket, std::string_view target,
+                                             std::string_view body);
+
+/// Text as part of a URL's query.
+[[nodiscard]] std::string url_encode(std::string_view text);
+
+}  // namespace gannet::control

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/api/routes.hpp"
+
+#include <utility>
+
+#include <event2/event.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/flow_view.hpp"
+#include "control/policy/load.hpp"
+#include "control/policy/render.hpp"
+#include "control/rehearsal.hpp"
+#include "control/views.hpp"
+
+namespace gannet::control {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kDefaultFlowLimit = 1'000;
+constexpr timeval kLookAgain{0, 1'000};  // While waiting for conformance.
+constexpr auto kPatience = std::chrono::seconds(30);
+
+ApiResponse answer(const Json& json, int status = 200) {
+  return {status, json.dump(-1, ' ', false, Json::error_handler_t::replace), "application/json"};
+}
+
+ApiResponse refuse(std::string message, int status = 400) {
+  return answer({{"error", std::move(message)}}, status);
+}
+
+std::string query(const ApiRequest& request, const std::string& key, std::string otherwise = "") {
+  const auto found = request.query.find(key);
+  return found == request.query.end() ? std::move(otherwise) : found->second;
+}
+
+// {"files": [{"name": "shop.yaml", "text": "..."}]}; nothing if the body is anything else.
+std::optional<std::vector<PolicyText>> texts_of(const Json& body) {
+  std::vector<PolicyText> texts;
+  const auto files = body.find("files");
+  if (files == body.end() || !files->is_array()) return std::nullopt;
+  for (const Json& file : *files) {
+    if (!file.is_object() || !file.contains("name") || !file["name"].is_string() ||
+        !file.contains("text") || !file["text"].is_string()) {
+      return std::nullopt;
+    }
+    texts.push_back({file["name"].get<std::string>(), file["text"].get<std::string>()});
+  }
+  return texts;
+}
+
+Json to_json(const std::vector<ObjectChange>& changes) {
+  Json rows = Json::array();
+  for (const ObjectChange& change : changes) {
+    Json fields = Json::array();
+    for (const FieldChange& f : change.fields) {
+      fields.push_back({{"field", f.field}, {"before", f.before}, {"after", f.after}});
+    }
+    rows.push_back({{"kind", change.kind},
+                    {"name", change.name},
+                    {"change", to_string(change.change)},
+                    {"fields", std::move(fields)}});
+  }
+  return rows;
+}
+
+Json to_json(const Diagnostics& diagnostics, const ApiRequest& request) {
+  const Format format = parse_format(query(request, "format", "text")).value_or(Format::kText);
+  return {{"errors", diagnostics.error_count()},
+          {"warnings", diagnostics.warning_count()},
+          {"rendered", render(format, diagnostics, query(request, "subject", "policy"))}};
+}
+
+std::string time_text(std::chrono::system_clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+// A packet as a policy test writes it, read by the same rules.
+std::optional<TestPacket> read_packet(const std::string& json, Diagnostics& diagnostics) {
+  const std::string text = fmt::format(
+      "apiVersion: gannet/v1\nkind: PolicyTest\npolicy: any\n"
+      "cases: [{{name: trace, packet: {}, expect: {{verdict: allow}}}}]\n",
+      json);
+  const std::vector<Source> sources{{std::make_shared<SourceFile>("trace", text), false}};
+  const auto tests = load_policy_tests(sources, diagnostics);
+  if (!tests || diagnostics.has_errors() || tests->front().cases.size() != 1) return std::nullopt;
+  return tests->front().cases.front().packet;
+}
+
+void free_event(event* e) {
+  event_del(e);
+  event_free(e);
+}
+
+}  // namespace
+
+struct ApiRoutes::Waiter {
+  Controller& controller;
+  std::uint32_t generation;
+  Json body;
+  ApiReply reply;
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  event* timer = nullptr;
+
+  static void look(evutil_socket_t, short, void* self) {
+    auto* const waiter = static_cast<Waiter*>(self);
+    const auto waited = std::chrono::steady_clock::now() - waiter->started;
+    const bool conforms =
+        waiter->controller.dataplane().conforming_generation() >= waiter->generation;
+    if (!conforms && waited < kPatience) {
+      event_add(waiter->timer, &kLookAgain);
+      return;
+    }
+    waiter->body["conforming"] = conforms;
+    waiter->body["waited_ms"] =
+        std::chrono::duration_cast<std::chrono::microseconds>(waited).count() / 1000.0;
+    waiter->reply(answer(waiter->body, conforms ? 200 : 503));
+    free_event(waiter->timer);
+    delete waiter;
+  }
+};
+
+ApiRoutes::~ApiRoutes() { take_guard_away(); }
+
+void ApiRoutes::handle(const ApiRequest& request, ApiReply reply) {
+  if (request.method == "GET") return reply(get(request));
+  if (request.path == "/v1/apply") return apply(request, std::move(reply));
+  if (request.path == "/v1/rollback") return rollback(request, std::move(reply));
+  if (request.path == "/v1/plan") return reply(plan(request));
+  if (request.path == "/v1/trace") return reply(trace(request));
+  if (request.path == "/v1/confirm") return reply(confirm());
+  reply(refuse("there is no POST " + request.path, 404));
+}
+
+ApiResponse ApiRoutes::get(const ApiRequest& request) {
+  constexpr std::string_view kShow = "/v1/show/";
+  if (request.path.starts_with(kShow)) {
+    const std::string what = request.path.substr(kShow.size());
+    const auto rows = show(what, controller_);
+    return rows ? answer(*rows)
+                : refuse(fmt::format("cannot show '{}': there are {}", what,
+                                     fmt::join(showable(), ", ")),
+                         404);
+  }
+  if (request.path == "/v1/flows") return get_flows(request);
+  if (request.path == "/v1/explain") return explain(request);
+  if (request.path == "/v1/history") return history();
+  if (request.path == "/v1/events") return answer(recent_drops(controller_));
+  if (request.path == "/v1/policy") {
+    Json files = Json::array();
+    for (const PolicyText& text : controller_.current().texts) {
+      files.push_back({{"name", text.name}, {"text", text.text}});
+    }
+    return answer({{"revision", controller_.current().number}, {"files", std::move(files)}});
+  }
+  if (request.path == "/v1/status") {
+    return answer({{"revision", controller_.current().number},
+                   {"generation", controller_.generation()},
+                   {"conforming_generation", controller_.dataplane().conforming_generation()},
+                   {"workers", controller_.dataplane().worker_count()}});
+  }
+  return refuse("there is no GET " + request.path, 404);
+}
+
+ApiResponse ApiRoutes::get_flows(const ApiRequest& request) {
+  const auto filter = FlowFilter::parse(query(request, "filter"), controller_.names());
+  if (!filter) return refuse(filter.error().message);
+  const std::size_t limit =
+      std::strtoull(query(request, "limit", std::to_string(kDefaultFlowLimit)).c_str(), nullptr, 10);
+  const FlowList list = list_flows(controller_.dataplane(), *filter, limit);
+  Json rows = Json::array();
+  for (const FlowRecord& record : list.records) rows.push_back(to_json(record, controller_.names()));
+  return answer({{"matched", list.matched}, {"flows", std::move(rows)}});
+}
+
+// A flow and what the policy in force makes of it, step by step.
+ApiResponse ApiRoutes::explain(const ApiRequest& request) {
+  const auto filter = FlowFilter::parse("id=" + query(request, "flow"), controller_.names());
+  if (!filter) return refuse(filter.error().message);
+  const FlowList list = list_flows(controller_.dataplane(), *filter, 1);
+  if (list.records.empty()) return refuse("there is no flow " + query(request, "flow"), 404);
+  const FlowRecord& record = list.records.front();
+  const RehearsalResult result =
+      rehearse(record.original, record.in, *controller_.dataplane().policy(), controller_.names());
+  Json json;
+  json["flow"] = to_json(record, controller_.names());
+  json["steps"] = describe(result, controller_.names());
+  return answer(json);
+}
+
+ApiResponse ApiRoutes::trace(const ApiRequest& request) {
+  Diagnostics diagnostics;
+  const auto packet = read_packet(request.body, diagnostics);
+  if (!packet) return refuse(render(Format::kText, diagnostics, "trace"));
+  const auto result =
+      rehearse(*packet, *controller_.dataplane().policy(), controller_.names());
+  if (!result) return refuse(result.error().message);
+  return answer({{"verdict", result->is_allowed() ? "allow" : "deny"},
+                 {"reason", dataplane::name_of(result->reason)},
+                 {"rule", result->rule.empty() ? "-" : result->rule},
+                 {"packet", to_string(result->original)},
+                 {"leaves_as", result->is_allowed() ? to_string(result->leaving) : "-"},
+                 {"goes_to", result->goes_to},
+                 {"steps", describe(*result, controller_.names())}});
+}
+
+ApiResponse ApiRoutes::plan(const ApiRequest& request) {
+  const Json body = Json::parse(request.body, nullptr, false);
+  const auto texts = body.is_discarded() ? std::nullopt : texts_of(body);
+  if (!texts) return refuse("the body is not {\"files\": [{\"name\": .., \"text\": ..}]}");
+  Diagnostics diagnostics;
+  const auto policy = controller_.check(*texts, diagnostics);
+  Json json{{"ok", policy.has_value()}, {"diagnostics", to_json(diagnostics, request)}};
+  if (policy) json["changes"] = to_json(diff(controller_.current().policy, *policy));
+  return answer(json, policy ? 200 : 422);
+}
+
+void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
+  const Json body = Json::parse(request.body, nullptr, false);
+  auto texts = body.is_discarded() ? std::nullopt : texts_of(body);
+  if (!texts) return reply(refuse("the body is not {\"files\": [{\"name\": .., \"text\": ..}]}"));
+  std::optional<std::uint32_t> expected;
+  if (const std::string text = query(request, "expect"); !text.empty()) {
+    expected = static_cast<std::uint32_t>(std::strtoul(text.c_str(), nullptr, 10));
+  }
+  std::optional<Duration> confirm_within;
+  if (const std::string text = query(request, "confirm"); !text.empty()) {
+    const auto duration = parse_duration(text);
+    if (!duration) return reply(refuse("'" + text + "' is no duration: write 2m or 90s"));
+    confirm_within = *duration;
+  }
+  const std::uint32_t before = controller_.current().number;
+  Diagnostics diagnostics;
+  const ApplyResult result = controller_.apply(std::move(*texts), diagnostics, expected);
+  if (result.is_applied) {
+    take_guard_away();
+    if (confirm_within && result.revision != before) guard(*confirm_within, before);
+  }
+  finish_apply(result, diagnostics, request, std::move(reply));
+}
+
+void ApiRoutes::rollback(const ApiRequest& request, ApiReply reply) {
+  const auto revision =
+      static_cast<std::uint32_t>(std::strtoul(query(request, "revision").c_str(), nullptr, 10));
+  Diagnostics diagnostics;
+  const ApplyResult result = controller_.rollback(revision, diagnostics);
+  if (result.is_applied) take_guard_away();
+  finish_apply(result, diagnostics, request, std::move(reply));
+}
+
+void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagnostics,
+                             const ApiRequest& request, ApiReply reply) {
+  if (!result.error.empty()) return reply(refuse(result.error, 409));
+  Json json{{"ok", result.is_applied},
+            {"revision", result.revision},
+            {"generation", result.generation},
+            {"diagnostics", to_json(diagnostics, request)},
+            {"changes", to_json(result.changes)}};
+  if (!result.is_applied) return reply(answer(json, 422));
+  if (query(request, "wait").empty()) return reply(answer(json));
+  auto* const waiter = new Waiter{controller_, result.generation, std::move(json),
+                                  std::move(reply)};
+  waiter->timer = evtimer_new(base_, &Waiter::look, waiter);
+  Waiter::look(-1, 0, waiter);
+}
+
+// Takes an apply back after a while, unless it is confirmed before.
+void ApiRoutes::guard(std::chrono::nanoseconds within, std::uint32_t before) {
+  unconfirmed_ = Unconfirmed{before, nullptr};
+  unconfirmed_->timer = evtimer_new(
+      base_,
+      [](evutil_socket_t, short, void* self) {
+        auto& routes = *static_cast<ApiRoutes*>(self);
+        Diagnostics ignored;
+        const auto result = routes.controller_.rollback(routes.unconfirmed_->revision, ignored);
+        fmt::print(stderr, "gannetd: the last policy was not confirmed in time; {}\n",
+                   result.is_applied ? "the one before is in force again" : result.error);
+        routes.take_guard_away();
+      },
+      this);
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(within).count();
+  const timeval delay{us / 1'000'000, us % 1'000'000};
+  event_add(unconfirmed_->timer, &delay);
+}
+
+void ApiRoutes::take_guard_away() {
+  if (unconfirmed_) free_event(unconfirmed_->timer);
+  unconfirmed_.reset();
+}
+
+ApiResponse ApiRoutes::confirm() {
+  if (!unconfirmed_) return refuse("nothing waits for a confirmation", 409);
+  take_guard_away();
+  return answer({{"ok", true}, {"revision", controller_.current().number}});
+}
+
+ApiResponse ApiRoutes::history() const {
+  Json rows = Json::array();
+  for (const Revision& revision : controller_.history()) {
+    if (revision.number == 0) continue;
+    Json files = Json::array();
+    for (const PolicyText& text : revision.texts) files.push_back(text.name);
+    const std::string& name = revision.policy.metadata->name.value;
+    rows.push_back({{"revision", revision.number},
+                    {"applied", time_text(revision.applied)},
+                    {"policy", name.empty() ? "-" : name},
+                    {"files", std::move(files)},
+                    {"in_force", revision.number == controller_.current().number}});
+  }
+  return answer(rows);
+}
+
+}  // namespace gannet::control

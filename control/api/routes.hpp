@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What each request means. Paths and bodies are documented in docs/api.md; every answer is JSON, and an
+// error is {"error": "one sentence with the fix"}.
+// Control thread only.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "control/api/server.hpp"
+#include "control/controller.hpp"
+
+struct event;
+struct event_base;
+
+namespace gannet::control {
+
+class ApiRoutes final {
+ public:
+  ApiRoutes(event_base* base, Controller& controller) : base_(base), controller_(controller) {}
+  ~ApiRoutes();
+  ApiRoutes(const ApiRoutes&) = delete;
+  ApiRoutes& operator=(const ApiRoutes&) = delete;
+
+  void handle(const ApiRequest& request, ApiReply reply);
+
+ private:
+  struct Waiter;     // An apply whose sender waits until every connection conforms.
+  // An apply that is taken back unless it is confirmed.
+  struct Unconfirmed {
+    std::uint32_t revision;  // To go back to.
+    event* timer;
+  };
+
+  [[nodiscard]] ApiResponse get(const ApiRequest& request);
+  [[nodiscard]] ApiResponse get_flows(const ApiRequest& request);
+  [[nodiscard]] ApiResponse explain(const ApiRequest& request);
+  [[nodiscard]] ApiResponse trace(const ApiRequest& request);
+  [[nodiscard]] ApiResponse plan(const ApiRequest& request);
+  [[nodiscard]] ApiResponse history() const;
+  [[nodiscard]] ApiResponse confirm();
+  void apply(const ApiRequest& request, ApiReply reply);
+  void rollback(const ApiRequest& request, ApiReply reply);
+  void finish_apply(const ApplyResult& result, const Diagnostics& diagnostics,
+                    const ApiRequest& request, ApiReply reply);
+  void guard(std::chrono::nanoseconds within, std::uint32_t before);
+  void take_guard_away();
+
+  event_base* base_;
+  Controller& controller_;
+  std::optional<Unconfirmed> unconfirmed_;
+};
+
+}  // namespace gannet::control

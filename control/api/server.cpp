@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/api/server.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+
+namespace gannet::control {
+namespace {
+
+constexpr std::size_t kMaxBodyBytes = std::size_t{128} << 20;
+constexpr int kBacklog = 64;
+
+std::string reason() { return std::strerror(errno); }
+
+Result<sockaddr_un> address_of(const std::string& socket) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket.size() >= sizeof address.sun_path) {
+    return fail("api.socket is longer than the 107 bytes that the kernel allows: " + socket);
+  }
+  std::memcpy(address.sun_path, socket.c_str(), socket.size() + 1);
+  return address;
+}
+
+std::map<std::string, std::string> query_of(const evhttp_uri* uri) {
+  std::map<std::string, std::string> query;
+  const char* const text = evhttp_uri_get_query(uri);
+  evkeyvalq values;
+  if (text == nullptr || evhttp_parse_query_str(text, &values) != 0) return query;
+  for (const evkeyval* v = values.tqh_first; v != nullptr; v = v->next.tqe_next) {
+    query.emplace(v->key, v->value);
+  }
+  evhttp_clear_headers(&values);
+  return query;
+}
+
+std::string body_of(evhttp_request* request) {
+  evbuffer* const buffer = evhttp_request_get_input_buffer(request);
+  std::string body(evbuffer_get_length(buffer), '\0');
+  evbuffer_copyout(buffer, body.data(), body.size());
+  return body;
+}
+
+void send(evhttp_request* request, const ApiResponse& response) {
+  evbuffer* const buffer = evbuffer_new();
+  evbuffer_add(buffer, response.body.data(), response.body.size());
+  evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
+                    response.content_type.c_str());
+  evhttp_send_reply(request, response.status, nullptr, buffer);
+  evbuffer_free(buffer);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ApiServer>> ApiServer::listen(event_base* base, const std::string& socket,
+                                                     ApiHandler handler) {
+  std::unique_ptr<ApiServer> server(new ApiServer(socket, std::move(handler)));
+  if (const auto claimed = server->claim(); !claimed) return tl::unexpected(claimed.error());
+  if (const auto bound = server->bind(base); !bound) return tl::unexpected(bound.error());
+  return server;
+}
+
+// Takes the lock that says: this socket is ours. It is let go by the kernel however the daemon ends.
+Result<void> ApiServer::claim() {
+  const std::filesystem::path folder = std::filesystem::path(socket_).parent_path();
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  const std::string lock = socket_ + ".lock";
+  lock_ = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_ < 0) {
+    return fail("cannot write " + lock + ": " + reason() +
+                "; choose another api.socket or run as root");
+  }
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    close(lock_);
+    lock_ = -1;
+    return fail("another gannetd is running on " + socket_ +
+                ": stop it, or give this one another api.socket");
+  }
+  return {};
+}
+
+Result<void> ApiServer::bind(event_base* base) {
+  const auto address = address_of(socket_);
+  if (!address) return tl::unexpected(address.error());
+  unlink(socket_.c_str());  // A leftover: the lock is ours.
+  // Made inaccessible first, so that there is no moment in which others could connect.
+  const mode_t mask = umask(0177);
+  evconnlistener* const listener = evconnlistener_new_bind(
+      base, nullptr, nullptr, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, kBacklog,
+      reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
+  umask(mask);
+  if (listener == nullptr) return fail("cannot listen on " + socket_ + ": " + reason());
+  is_bound_ = true;
+  http_ = evhttp_new(base);
+  evhttp_set_max_body_size(http_, static_cast<ssize_t>(kMaxBodyBytes));
+  evhttp_set_allowed_methods(http_, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+  evhttp_set_gencb(http_, &ApiServer::on_request, this);
+  evhttp_bind_listener(http_, listener);
+  return {};
+}
+
+void ApiServer::on_request(evhttp_request* request, void* self) {
+  const evhttp_uri* const uri = evhttp_request_get_evhttp_uri(request);
+  ApiRequest parsed;
+  parsed.method = evhttp_request_get_command(request) == EVHTTP_REQ_POST ? "POST" : "GET";
+  const char* const path = evhttp_uri_get_path(uri);
+  parsed.path = path == nullptr ? "/" : path;
+  parsed.query = query_of(uri);
+  parsed.body = body_of(request);
+  auto& server = *static_cast<ApiServer*>(self);
+  evhttp_connection* const connection = evhttp_request_get_connection(request);
+  auto pending = std::make_shared<evhttp_request*>(request);
+  server.pending_[connection] = pending;
+  evhttp_connection_set_closecb(connection, &ApiServer::on_close, self);
+  server.handler_(parsed, [&server, pending, connection](const ApiResponse& response) {
+    if (*pending == nullptr) return;
+    server.pending_.erase(connection);
+    send(std::exchange(*pending, nullptr), response);
+  });
+}
+
+void ApiServer::on_close(evhttp_connection* connection, void* self) {
+  auto& pending = static_cast<ApiServer*>(self)->pending_;
+  const auto found = pending.find(connection);
+  if (found == pending.end()) return;
+  *found->second = nullptr;
+  pending.erase(found);
+}
+
+ApiServer::~ApiServer() {
+  if (http_ != nullptr) evhttp_free(http_);
+  if (is_bound_) unlink(socket_.c_str());
+  if (lock_ >= 0) {
+    unlink((socket_ + ".lock").c_str());
+    close(lock_);
+  }
+}
+
+}  // namespace gannet::control

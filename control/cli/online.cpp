@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/cli/online.hpp"
+
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/api/client.hpp"
+#include "control/cli/table.hpp"
+#include "control/policy/load.hpp"
+#include "control/policy/render.hpp"
+
+namespace gannet::control {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kChanges = 2;
+constexpr int kOk = 200;
+
+// The daemon's answer; an error has been printed if there is none.
+std::optional<Json> ask(const OnlineOptions& options, const std::string& target,
+                        const std::string& body, int* status = nullptr) {
+  const auto answer = call_daemon(options.socket, target, body);
+  if (!answer) {
+    fmt::print(stderr, "gannetctl: {}\n", answer.error().message);
+    return std::nullopt;
+  }
+  Json json = Json::parse(answer->body, nullptr, false);
+  if (json.is_discarded()) {
+    fmt::print(stderr, "gannetctl: the daemon's answer is not JSON\n");
+    return std::nullopt;
+  }
+  if (json.is_object() && json.contains("error")) {
+    fmt::print(stderr, "gannetctl: {}\n", json["error"].get<std::string>());
+    return std::nullopt;
+  }
+  if (status != nullptr) *status = answer->status;
+  return json;
+}
+
+void print_rows(const OnlineOptions& options, const Json& rows) {
+  fmt::print("{}{}", options.is_json ? rows.dump(2) : format_table(rows),
+             options.is_json ? "\n" : "");
+}
+
+int print_answer(const OnlineOptions& options, const std::string& target) {
+  const auto rows = ask(options, target, "");
+  if (!rows) return kFailed;
+  print_rows(options, *rows);
+  return kDone;
+}
+
+// {"files": [...]} of what the paths hold; nothing, with diagnostics printed, if they cannot be read.
+std::optional<std::string> body_of(const std::vector<std::string>& paths) {
+  Diagnostics diagnostics;
+  const auto sources = open_sources(paths, diagnostics);
+  if (!sources) {
+    fmt::print(stderr, "{}", render(Format::kText, diagnostics, paths.front()));
+    return std::nullopt;
+  }
+  Json files = Json::array();
+  for (const Source& source : *sources) {
+    files.push_back({{"name", source.file->name()}, {"text", std::string(source.file->text())}});
+  }
+  return Json{{"files", std::move(files)}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string subject_of(const std::vector<std::string>& files) {
+  return files.size() == 1 ? files.front() : fmt::format("{} files", files.size());
+}
+
+void print_changes(const Json& changes) {
+  for (const Json& change : changes) {
+    const auto kind = change["change"].get<std::string>();
+    const char mark = kind == "added" ? '+' : kind == "removed" ? '-' : '~';
+    fmt::print("{} {} {}\n", mark, change["kind"].get<std::string>(),
+               change["name"].get<std::string>());
+    for (const Json& field : change["fields"]) {
+      const auto before = field["before"].get<std::string>();
+      const auto after = field["after"].get<std::string>();
+      fmt::print("    {}: {} -> {}\n", field["field"].get<std::string>(),
+                 before.empty() ? "(none)" : before, after.empty() ? "(none)" : after);
+    }
+  }
+}
+
+void print_diagnostics(const Json& answer) {
+  const auto text = answer["diagnostics"]["rendered"].get<std::string>();
+  if (!text.empty()) fmt::print(stderr, "{}", text);
+}
+
+int print_apply(const OnlineOptions& options, const Json& answer) {
+  print_diagnostics(answer);
+  const bool is_applied = answer["ok"].get<bool>();
+  const bool conforms = !answer.contains("conforming") || answer["conforming"].get<bool>();
+  if (options.is_json) {
+    fmt::print("{}\n", answer.dump(2));
+  } else if (is_applied) {
+    print_changes(answer["changes"]);
+    fmt::print("revision {} is in force ({} changes)", answer["revision"].get<unsigned>(),
+               answer["changes"].size());
+    if (answer.contains("waited_ms")) {
+      fmt::print("; {} after {:.1f} ms",
+                 conforms ? "every connection conforms" : "some connections still do not conform",
+                 answer["waited_ms"].get<double>());
+    }
+    fmt::print("\n");
+  }
+  return is_applied && conforms ? kDone : kFailed;
+}
+
+// Differences of the numbers in two lists of rows, a second.
+Json rates(const Json& before, const Json& after, double seconds) {
+  Json rows = after;
+  for (std::size_t i = 0; i < rows.size() && i < before.size(); ++i) {
+    for (auto& [key, value] : rows[i].items()) {
+      const bool counts = key.ends_with("packets") || key.ends_with("bytes") || key == "answers" ||
+                          key == "dropped" || key == "forwarded" || key == "originated";
+      if (!counts) continue;
+      const double difference = value.get<double>() - before[i][key].get<double>();
+      value = static_cast<std::uint64_t>(difference / seconds);
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
+int show(const OnlineOptions& options, const std::string& what) {
+  return print_answer(options, "/v1/show/" + url_encode(what));
+}
+
+int list_events(const OnlineOptions& options) { return print_answer(options, "/v1/events"); }
+int list_history(const OnlineOptions& options) { return print_answer(options, "/v1/history"); }
+
+int list_flows(const OnlineOptions& options, const std::vector<std::string>& filter,
+               std::size_t limit) {
+  const auto answer = ask(options,
+                          fmt::format("/v1/flows?limit={}&filter={}", limit,
+                                      url_encode(fmt::format("{}", fmt::join(filter, " ")))),
+                          "");
+  if (!answer) return kFailed;
+  print_rows(options, (*answer)["flows"]);
+  const auto matched = (*answer)["matched"].get<std::size_t>();
+  const std::size_t shown = (*answer)["flows"].size();
+  if (matched > shown) {
+    fmt::print(stderr, "{} of {} flows shown; raise --limit or give a filter\n", shown, matched);
+  }
+  return kDone;
+}
+
+int explain_flow(const OnlineOptions& options, const std::string& flow) {
+  const auto answer = ask(options, "/v1/explain?flow=" + url_encode(flow), "");
+  if (!answer) return kFailed;
+  if (options.is_json) {
+    fmt::print("{}\n", answer->dump(2));
+    return kDone;
+  }
+  for (const auto& [key, value] : (*answer)["flow"].items()) {
+    fmt::print("{:>14}  {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  fmt::print("the policy in force makes of its first packet:\n");
+  for (const Json& step : (*answer)["steps"]) fmt::print("  {}\n", step.get<std::string>());
+  return kDone;
+}
+
+int trace_packet(const OnlineOptions& options, const std::vector<std::string>& words) {
+  Json packet = Json::object();
+  for (const std::string& word : words) {
+    const auto equals = word.find('=');
+    if (equals == std::string::npos) {
+      fmt::print(stderr, "gannetctl: '{}' is not like eni=vm1 or proto=tcp\n", word);
+      return 64;
+    }
+    const std::string value = word.substr(equals + 1);
+    const bool is_number =
+        !value.empty() && value.size() < 10 && value.find_first_not_of("0123456789") == value.npos;
+    packet[word.substr(0, equals)] = is_number ? Json(std::stoul(value)) : Json(value);
+  }
+  const auto answer = ask(options, "/v1/trace", packet.dump());
+  if (!answer) return kFailed;
+  if (options.is_json) {
+    fmt::print("{}\n", answer->dump(2));
+  } else {
+    for (const Json& step : (*answer)["steps"]) fmt::print("{}\n", step.get<std::string>());
+  }
+  return kDone;
+}
+
+int plan_policy(const OnlineOptions& options, const std::vector<std::string>& files) {
+  const auto body = body_of(files);
+  if (!body) return kFailed;
+  const auto answer = ask(options,
+                          fmt::format("/v1/plan?format={}&subject={}", options.format,
+                                      url_encode(subject_of(files))),
+                          *body);
+  if (!answer) return kFailed;
+  print_diagnostics(*answer);
+  if (!(*answer)["ok"].get<bool>()) return kFailed;
+  const Json& changes = (*answer)["changes"];
+  if (options.is_json) {
+    fmt::print("{}\n", changes.dump(2));
+  } else {
+    print_changes(changes);
+    fmt::print("{} changes\n", changes.size());
+  }
+  return changes.empty() ? kDone : kChanges;
+}
+
+int apply_policy(const OnlineOptions& options, const ApplyOptions& apply) {
+  const auto body = body_of(apply.files);
+  if (!body) return kFailed;
+  const std::string target = fmt::format(
+      "/v1/apply?format={}&subject={}&wait={}&confirm={}&expect={}", options.format,
+      url_encode(subject_of(apply.files)), url_encode(apply.wait), url_encode(apply.confirm),
+      url_encode(apply.expect));
+  const auto answer = ask(options, target, *body);
+  return answer ? print_apply(options, *answer) : kFailed;
+}
+
+int confirm_policy(const OnlineOptions& options) {
+  const auto answer = ask(options, "/v1/confirm", "{}");
+  if (!answer) return kFailed;
+  fmt::print("revision {} is confirmed\n", (*answer)["revision"].get<unsigned>());
+  return kDone;
+}
+
+int rollback_policy(const OnlineOptions& options, unsigned revision) {
+  const auto answer = ask(options, fmt::format("/v1/rollback?revision={}", revision), "{}");
+  return answer ? print_apply(options, *answer) : kFailed;
+}
+
+int top(const OnlineOptions& options, double interval_seconds, unsigned rounds) {
+  std::optional<Json> ports;
+  std::optional<Json> workers;
+  for (unsigned round = 0; rounds == 0 || round <= rounds; ++round) {
+    auto new_ports = ask(options, "/v1/show/port", "");
+    auto new_workers = ask(options, "/v1/show/worker", "");
+    if (!new_ports || !new_workers) return kFailed;
+    if (ports) {
+      const Json port_rates = rates(*ports, *new_ports, interval_seconds);
+      const Json worker_rates = rates(*workers, *new_workers, interval_seconds);
+      if (options.is_json) {
+        fmt::print("{}\n", Json{{"ports", port_rates}, {"workers", worker_rates}}.dump());
+      } else {
+        fmt::print("\x1b[H\x1b[2Ja second, over {:.1f} s\n\n{}\n{}", interval_seconds,
+                   format_table(port_rates), format_table(worker_rates));
+      }
+      std::fflush(stdout);
+    }
+    ports = std::move(new_ports);
+    workers = std::move(new_workers);
+    if (rounds == 0 || round < rounds) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(interval_seconds));
+    }
+  }
+  return kDone;
+}
+
+}  // namespace gannet::control

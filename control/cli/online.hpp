@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Commands that ask or tell the daemon. Each returns the exit status: 0 done, 1 failed, 2 changes or
+// unhealthy.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gannet::control {
+
+struct OnlineOptions {
+  std::string socket;
+  bool is_json = false;
+  std::string format = "text";  // Of diagnostics.
+};
+
+int show(const OnlineOptions& options, const std::string& what);
+int list_flows(const OnlineOptions& options, const std::vector<std::string>& filter,
+               std::size_t limit);
+int explain_flow(const OnlineOptions& options, const std::string& flow);
+/// \param words "eni=vm1 proto=tcp from=8.8.8.8 port=443".
+int trace_packet(const OnlineOptions& options, const std::vector<std::string>& words);
+int list_events(const OnlineOptions& options);
+int list_history(const OnlineOptions& options);
+
+/// What a policy would change: 0 nothing, 2 changes, 1 error.
+int plan_policy(const OnlineOptions& options, const std::vector<std::string>& files);
+
+struct ApplyOptions {
+  std::vector<std::string> files;
+  std::string wait;     // "", "sw" or "hw".
+  std::string confirm;  // A duration; empty: not needed.
+  std::string expect;   // Revision that must be in force; empty: any.
+};
+int apply_policy(const OnlineOptions& options, const ApplyOptions& apply);
+int confirm_policy(const OnlineOptions& options);
+int rollback_policy(const OnlineOptions& options, unsigned revision);
+
+/// Rates of ports and workers, again and again. \param rounds 0: until interrupted.
+int top(const OnlineOptions& options, double interval_seconds, unsigned rounds);
+
+}  // namespace gannet::control

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The controller holds what is in force and changes it as a whole: it decodes, validates and compiles a
+// policy completely before the dataplane sees anything of it, and remembers what was in force before.
+// Control thread only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/compile/compiler.hpp"
+#include "control/policy/diagnostic.hpp"
+#include "control/policy/diff.hpp"
+#include "control/policy/host_config.hpp"
+#include "control/policy/load.hpp"
+#include "dataplane/dataplane.hpp"
+
+namespace gannet::control {
+
+/// A policy as it was handed in: the texts, so that it can be shown, and applied again.
+struct PolicyText {
+  std::string name;  // Of the file.
+  std::string text;
+};
+
+/// One policy that is or was in force.
+struct Revision {
+  std::uint32_t number = 0;  // Counts applied policies from 1; 0 is the empty one of the start.
+  std::chrono::system_clock::time_point applied;
+  std::vector<PolicyText> texts;
+  Policy policy;
+};
+
+/// What has become of an attempt to change the policy.
+struct ApplyResult {
+  bool is_applied = false;
+  std::uint32_t generation = 0;
+  std::uint32_t revision = 0;
+  std::vector<ObjectChange> changes;
+  std::string error;  // Not of the text: the daemon could not do it.
+};
+
+class Controller final {
+ public:
+  Controller(const HostConfig& host, HostFacts facts, dataplane::Dataplane& dataplane);
+
+  /// Decodes and validates texts as one policy against this host. Nothing is changed.
+  [[nodiscard]] std::optional<Policy> check(const std::vector<PolicyText>& texts,
+                                            Diagnostics& diagnostics) const;
+
+  /// Checks and puts in force. \param expected the revision that must be in force, if given.
+  [[nodiscard]] ApplyResult apply(std::vector<PolicyText> texts, Diagnostics& diagnostics,
+                                  std::optional<std::uint32_t> expected = std::nullopt);
+  /// Puts the text of an earlier revision in force again, as a new revision.
+  [[nodiscard]] ApplyResult rollback(std::uint32_t revision, Diagnostics& diagnostics);
+  /// Compiles what is in force anew, with other backend states.
+  [[nodiscard]] Result<void> recompile();
+
+  /// Marks a backend as failing its checks, or not; takes effect with the next recompile().
+  void set_backend_health(const BackendId& backend, bool is_healthy);
+  /// Backends that have left the policy, and until when their connections may go on (none: for ever).
+  /// Recompiles if the time of any is up. \return when to be called again.
+  std::optional<std::chrono::steady_clock::time_point> expire_draining(
+      std::chrono::steady_clock::time_point now);
+
+  [[nodiscard]] const Revision& current() const { return history_.back(); }
+  [[nodiscard]] const std::deque<Revision>& history() const { return history_; }
+  [[nodiscard]] const HostConfig& host() const { return host_; }
+  [[nodiscard]] const HostFacts& facts() const { return facts_; }
+  [[nodiscard]] const SnapshotNames& names() const { return names_; }
+  [[nodiscard]] std::uint32_t generation() const { return generation_; }
+  [[nodiscard]] dataplane::Dataplane& dataplane() { return dataplane_; }
+  [[nodiscard]] const BackendStates& backends() const { return backends_; }
+  /// Matches of a rule of the snapshot in force, and of its namesakes before it, since the start.
+  [[nodiscard]] std::uint64_t rule_hits(std::uint32_t rule) const;
+
+ private:
+  [[nodiscard]] Result<void> compile_and_publish(const Policy& policy, std::uint32_t revision);
+  void keep_rule_hits(const dataplane::Snapshot& snapshot);
+  void note_draining(const Policy& before, const Policy& after);
+
+  const HostConfig& host_;
+  HostFacts facts_;
+  dataplane::Dataplane& dataplane_;
+  Identities identities_;
+  BackendStates backends_;
+  std::map<BackendId, std::optional<std::chrono::steady_clock::time_point>> draining_until_;
+  std::deque<Revision> history_;
+  SnapshotNames names_;
+  std::uint32_t generation_ = 0;
+  std::map<std::string, std::uint64_t> past_rule_hits_;  // Of snapshots that are gone.
+};
+
+}  // namespace gannet::control

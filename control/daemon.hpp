@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The daemon as a whole: opens what the host configuration names, runs the event loop of the control
+// thread until it is told to stop, and leaves nothing behind. Main thread only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/api/routes.hpp"
+#include "control/api/server.hpp"
+#include "control/controller.hpp"
+#include "control/metrics.hpp"
+#include "control/policy/host_config.hpp"
+#include "dataplane/dataplane.hpp"
+#include "dataplane/eal.hpp"
+
+struct event;
+struct event_base;
+
+namespace gannet::control {
+
+/// The parts of a host configuration as the dataplane and the compiler want them.
+[[nodiscard]] dataplane::TrackingConfig tracking_of(const HostConfig& host, Nanos now,
+                                                    bool has_huge_pages);
+[[nodiscard]] HostFacts facts_of(const HostConfig& host, dataplane::Dataplane& dataplane);
+
+class Daemon final {
+ public:
+  /// \return one sentence with the fix if something cannot be had; everything is closed again then.
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> create(const HostConfig& host);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  [[nodiscard]] Controller& controller() { return *controller_; }
+  /// Runs until SIGTERM or SIGINT. \return the exit status.
+  int run();
+
+ private:
+  explicit Daemon(const HostConfig& host) : host_(host) {}
+
+  [[nodiscard]] Result<void> open_dataplane();
+  [[nodiscard]] Result<void> open_sockets();
+  void watch_signals();
+  void tell_systemd(const char* state) const;
+
+  const HostConfig& host_;
+  // In the order in which they are opened; closed in the opposite order.
+  event_base* base_ = nullptr;
+  std::vector<event*> events_;
+  std::optional<dataplane::Eal> eal_;
+  std::unique_ptr<dataplane::Dataplane> dataplane_;
+  std::unique_ptr<Controller> controller_;
+  std::unique_ptr<ApiRoutes> routes_;
+  std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<MetricsServer> metrics_;
+};
+
+}  // namespace gannet::control

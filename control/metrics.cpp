@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/metrics.hpp"
+
+#include <iterator>
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <fmt/format.h>
+
+namespace gannet::control {
+namespace {
+
+using dataplane::Counter;
+using dataplane::DropReason;
+using dataplane::PathCounters;
+using dataplane::PortCounters;
+using dataplane::WorkerStats;
+
+struct PortMetric {
+  std::string_view name;
+  std::string_view help;
+  Counter PortCounters::*counter;
+};
+constexpr PortMetric kPortMetrics[] = {
+    {"gannet_port_received_packets_total", "Packets received on the port", &PortCounters::rx_packets},
+    {"gannet_port_received_bytes_total", "Bytes received on the port", &PortCounters::rx_bytes},
+    {"gannet_port_sent_packets_total", "Packets given to the port", &PortCounters::tx_packets},
+    {"gannet_port_sent_bytes_total", "Bytes given to the port", &PortCounters::tx_bytes},
+    {"gannet_port_forwarded_packets_total", "Packets received on the port and sent on any",
+     &PortCounters::forwarded_packets},
+    {"gannet_port_originated_packets_total", "Packets made by the switch on account of the port",
+     &PortCounters::originated_packets},
+};
+
+struct PathMetric {
+  std::string_view name;
+  std::string_view help;
+  Counter PathCounters::*counter;
+};
+constexpr PathMetric kPathMetrics[] = {
+    {"gannet_worker_fast_packets_total", "Packets that took a flow from the table",
+     &PathCounters::fast_packets},
+    {"gannet_worker_slow_packets_total", "Packets that the slow path looked at",
+     &PathCounters::slow_packets},
+    {"gannet_worker_first_packets_total", "Packets that opened a connection",
+     &PathCounters::first_packets},
+    {"gannet_worker_answered_packets_total", "Questions that the switch answered",
+     &PathCounters::answers},
+};
+
+struct Gauge {
+  std::string_view name;
+  std::string_view help;
+  std::atomic<std::uint64_t> WorkerStats::*value;
+};
+constexpr Gauge kGauges[] = {
+    {"gannet_worker_connections", "Connections in the flow tables", &WorkerStats::connections},
+    {"gannet_worker_connection_capacity", "Connections that fit", &WorkerStats::connection_capacity},
+    {"gannet_worker_nat_mappings", "NAT port mappings in use or reserved",
+     &WorkerStats::nat_mappings},
+};
+
+void head(std::string& out, std::string_view name, std::string_view help, std::string_view type) {
+  fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+}
+
+void add_ports(std::string& out, Controller& c) {
+  dataplane::Dataplane& dataplane = c.dataplane();
+  const auto& names = c.facts().ports;
+  for (const PortMetric& metric : kPortMetrics) {
+    head(out, metric.name, metric.help, "counter");
+    for (std::size_t port = 0; port < names.size(); ++port) {
+      std::uint64_t total = 0;
+      for (unsigned w = 0; w < dataplane.worker_count(); ++w) {
+        total += (dataplane.worker(w).stats().ports[port].*metric.counter).read();
+      }
+      fmt::format_to(std::back_inserter(out), "{}{{port=\"{}\"}} {}\n", metric.name, names[port],
+                     total);
+    }
+  }
+  head(out, "gannet_port_dropped_packets_total", "Packets dropped, by reason", "counter");
+  for (std::size_t port = 0; port < names.size(); ++port) {
+    for (std::size_t reason = 1; reason < dataplane::kDropReasonCount; ++reason) {
+      std::uint64_t total = 0;
+      for (unsigned w = 0; w < dataplane.worker_count(); ++w) {
+        total += dataplane.worker(w).stats().ports[port].drops[reason].read();
+      }
+      fmt::format_to(std::back_inserter(out),
+                     "gannet_port_dropped_packets_total{{port=\"{}\",reason=\"{}\"}} {}\n",
+                     names[port], dataplane::name_of(static_cast<DropReason>(reason)), total);
+    }
+  }
+}
+
+void add_workers(std::string& out, Controller& c) {
+  dataplane::Dataplane& dataplane = c.dataplane();
+  for (const PathMetric& metric : kPathMetrics) {
+    head(out, metric.name, metric.help, "counter");
+    for (unsigned w = 0; w < dataplane.worker_count(); ++w) {
+      fmt::format_to(std::back_inserter(out), "{}{{worker=\"{}\"}} {}\n", metric.name, w,
+                     (dataplane.worker(w).stats().path.*metric.counter).read());
+    }
+  }
+  for (const Gauge& gauge : kGauges) {
+    head(out, gauge.name, gauge.help, "gauge");
+    for (unsigned w = 0; w < dataplane.worker_count(); ++w) {
+      fmt::format_to(std::back_inserter(out), "{}{{worker=\"{}\"}} {}\n", gauge.name, w,
+                     (dataplane.worker(w).stats().*gauge.value).load());
+    }
+  }
+}
+
+}  // namespace
+
+std::string metrics_text(Controller& controller) {
+  std::string out;
+  add_ports(out, controller);
+  add_workers(out, controller);
+  head(out, "gannet_policy_revision", "Policy revision in force", "gauge");
+  fmt::format_to(std::back_inserter(out), "gannet_policy_revision {}\n",
+                 controller.current().number);
+  return out;
+}
+
+Result<std::unique_ptr<MetricsServer>> MetricsServer::listen(event_base* base,
+                                                             const SocketAddress& address,
+                                                             Controller& controller) {
+  evhttp* const http = evhttp_new(base);
+  std::unique_ptr<MetricsServer> server(new MetricsServer(http, controller));
+  const std::string ip = gannet::to_string(address.ip);
+  if (evhttp_bind_socket(http, ip.c_str(), address.port) != 0) {
+    return fail(fmt::format("cannot listen on {}:{} for metrics: choose another metrics.listen", ip,
+                            address.port));
+  }
+  evhttp_set_allowed_methods(http, EVHTTP_REQ_GET);
+  evhttp_set_cb(
+      http, "/metrics",
+      [](evhttp_request* request, void* self) {
+        const std::string text = metrics_text(static_cast<MetricsServer*>(self)->controller_);
+        evbuffer* const buffer = evbuffer_new();
+        evbuffer_add(buffer, text.data(), text.size());
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
+                          "text/plain; version=0.0.4");
+        evhttp_send_reply(request, 200, "OK", buffer);
+        evbuffer_free(buffer);
+      },
+      server.get());
+  return server;
+}
+
+MetricsServer::~MetricsServer() { evhttp_free(http_); }
+
+}  // namespace gannet::control

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/views.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "control/rehearsal.hpp"
+
+namespace gannet::control {
+namespace {
+
+using dataplane::DropReason;
+using dataplane::kDropReasonCount;
+using Json = nlohmann::ordered_json;
+
+std::string ip_text(const IpAddress& ip) { return gannet::to_string(ip); }
+
+Json names_of(const std::vector<Reference>& references) {
+  Json names = Json::array();
+  for (const Reference& r : references) names.push_back(*r);
+  return names;
+}
+
+template <typename T>
+Json addresses_of(const std::vector<T>& ips) {
+  Json list = Json::array();
+  for (const auto& ip : ips) list.push_back(ip_text(*ip));
+  return list;
+}
+
+Json show_vpcs(Controller& c) {
+  Json rows = Json::array();
+  for (const Vpc& vpc : c.current().policy.vpcs) {
+    Json cidrs = Json::array();
+    for (const auto& cidr : vpc.cidrs) cidrs.push_back(gannet::to_string(*cidr));
+    for (const Subnet& subnet : vpc.subnets) {
+      const auto blocks = subnet.blocks();
+      const auto gateway = blocks.empty() ? std::nullopt : blocks.front()->at(1);
+      rows.push_back({{"vpc", vpc.name},
+                      {"vni", vpc.vni->value},
+                      {"cidrs", cidrs},
+                      {"subnet", subnet.name},
+                      {"cidr", blocks.empty() ? "-" : gannet::to_string(*blocks.front())},
+                      {"gateway", gateway ? ip_text(*gateway) : "-"},
+                      {"route_table", subnet.route_table.is_given ? *subnet.route_table : "-"}});
+    }
+    if (vpc.subnets.empty()) {
+      rows.push_back({{"vpc", vpc.name}, {"vni", vpc.vni->value}, {"cidrs", cidrs}});
+    }
+  }
+  return rows;
+}
+
+// Asks a worker how many connections each of its ENIs has.
+class UsageCommand final : public dataplane::WorkerCommand {
+ public:
+  explicit UsageCommand(std::vector<std::uint32_t>& counts) : counts_(counts) {}
+  bool step(dataplane::Worker& worker) override {
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+      counts_[i] += worker.connections().connection_count(static_cast<std::uint16_t>(i));
+    }
+    return true;
+  }
+
+ private:
+  std::vector<std::uint32_t>& counts_;
+};
+
+Json show_enis(Controller& c) {
+  const dataplane::Snapshot& snapshot = *c.dataplane().policy();
+  std::vector<std::uint32_t> counts(snapshot.enis.size());
+  for (unsigned i = 0; i < c.dataplane().worker_count(); ++i) {
+    UsageCommand usage(counts);
+    c.dataplane().execute(i, usage);
+  }
+  Json rows = Json::array();
+  for (const Eni& eni : c.current().policy.enis) {
+    const auto& names = c.names().enis;
+    const auto index =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), eni.name) - names.begin());
+    rows.push_back({{"eni", eni.name},
+                    {"vpc", *eni.vpc},
+                    {"subnet", *eni.subnet},
+                    {"ips", addresses_of(eni.ips)},
+                    {"mac", gannet::to_string(*eni.mac)},
+                    {"port", eni.port.is_given ? *eni.port : "-"},
+                    {"state", eni.admin == AdminState::kUp ? "up" : "down"},
+                    {"security_groups", names_of(eni.security_groups)},
+                    {"public_ip", addresses_of(eni.public_ips)},
+                    {"worker", snapshot.enis[index].worker},
+                    {"connections", counts[index]}});
+  }
+  return rows;
+}
+
+std::string remote_text(const Remote& remote) {
+  switch (remote.kind()) {
+    case RemoteKind::kAny: return "any";
+    case RemoteKind::kPrefixList: return "prefix list " + *remote.prefix_list;
+    case RemoteKind::kSecurityGroup: return "security group " + *remote.security_group;
+    case RemoteKind::kCidrs: break;
+  }
+  std::string text;
+  for (const auto& cidr : remote.cidrs) {
+    text += (text.empty() ? "" : " ") + gannet::to_string(*cidr);
+  }
+  return text;
+}
+
+std::string ports_text(const Rule& rule) {
+  std::string text;
+  for (const auto& range : rule.ports) {
+    text += text.empty() ? "" : " ";
+    text += range->first == range->last ? std::to_string(range->first)
+                                        : fmt::format("{}-{}", range->first, range->last);
+  }
+  return text.empty() ? "any" : text;
+}
+
+std::string proto_text(const Located<Protocol>& proto) {
+  if (!proto.is_given || proto->number == Protocol::kAny) return "any";
+  if (*proto == kProtocolTcp) return "tcp";
+  if (*proto == kProtocolUdp) return "udp";
+  if (*proto == kProtocolIcmp) return "icmp";
+  if (*proto == kProtocolIcmp6) return "icmp6";
+  return std::to_string(proto->number);
+}
+
+Json show_groups(Controller& c) {
+  Json rows = Json::array();
+  std::uint32_t id = 0;  // The compiler numbers rules in this order.
+  const auto add = [&](const SecurityGroup& group, std::string_view direction, std::string name,
+                       Action action, std::string proto, std::string ports, std::string remote) {
+    rows.push_back({{"group", group.name},
+                    {"direction", direction},
+                    {"rule", std::move(name)},
+                    {"action", action == Action::kAllow ? "allow" : "deny"},
+                    {"proto", std::move(proto)},
+                    {"ports", std::move(ports)},
+                    {"remote", std::move(remote)},
+                    {"mode", group.mode == GroupMode::kAudit ? "audit" : "enforce"},
+                    {"hits", c.rule_hits(id++)}});
+  };
+  for (const SecurityGroup& group : c.current().policy.security_groups) {
+    for (const Direction direction : {Direction::kIngress, Direction::kEgress}) {
+      const bool is_ingress = direction == Direction::kIngress;
+      const std::string_view word = is_ingress ? "ingress" : "egress";
+      for (const Rule& rule : group.rules(direction)) {
+        add(group, word, rule.name, rule.action, proto_text(rule.proto), ports_text(rule),
+            remote_text(*rule.remote));
+      }
+      add(group, word, "default", is_ingress ? group.defaults->ingress : group.defaults->egress,
+          "any", "any", "any");
+    }
+  }
+  return rows;
+}
+
+std::string via_text(const Via& via) {
+  switch (via.kind()) {
+    case ViaKind::kDrop: return "drop";
+    case ViaKind::kInternet: return "internet";
+    case ViaKind::kNatGateway: return "nat gateway " + *via.nat_gateway;
+    case ViaKind::kPeerVpc: return "peer vpc " + *via.peer_vpc;
+  }
+  return "?";
+}
+
+Json show_routes(Controller& c) {
+  Json rows = Json::array();
+  for (const RouteTable& table : c.current().policy.route_tables) {
+    for (const Route& route : table.routes) {
+      rows.push_back({{"table", table.name},
+                      {"to", gannet::to_string(*route.to)},
+                      {"via", via_text(*route.via)},
+                      {"comment", route.comment.empty() ? "-" : route.comment}});
+    }
+  }
+  return rows;
+}
+
+Json show_mappings(Controller& c) {
+  Json rows = Json::array();
+  for (const Vpc& vpc : c.current().policy.vpcs) {
+    for (const Mapping& mapping : vpc.mappings) {
+      const Ip4 remote = mapping.underlay_ip->v4();
+      const std::uint32_t neighbor = c.dataplane().neighbors().find_or_add(remote);
+      const std::uint64_t mac = neighbor == flows::kNoNeighbor
+                                    ? 0
+                                    : c.dataplane().neighbors().mac_of(neighbor);
+      rows.push_back({{"vpc", vpc.name},
+                      {"address", ip_text(*mapping.address)},
+                      {"underlay_ip", ip_text(*mapping.underlay_ip)},
+                      {"mac", gannet::to_string(*mapping.mac)},
+                      {"underlay_mac", mac == 0 ? "-" : gannet::to_string(Mac::from_raw(mac))}});
+    }
+  }
+  return rows;
+}
+
+Json show_nat(Controller& c) {
+  const dataplane::Snapshot& snapshot = *c.dataplane().policy();
+  Json rows = Json::array();
+  for (std::size_t g = 0; g < snapshot.nat_gateways.size(); ++g) {
+    const dataplane::NatGateway& gateway = snapshot.nat_gateways[g];
+    for (std::size_t eni = 0; eni < gateway.block_of_eni.size(); ++eni) {
+      const dataplane::PortBlock& block = gateway.block_of_eni[eni];
+      if (block.count == 0) continue;
+      const dataplane::NatAddress& address = snapshot.nat_addresses[block.address];
+      std::array<unsigned, 3> open{};
+      constexpr std::array<std::uint8_t, 3> kProtocols{packet::kProtoTcp, packet::kProtoUdp,
+                                                       packet::kProtoIcmp};
+      for (std::size_t p = 0; p < kProtocols.size(); ++p) {
+        for (std::uint32_t port = block.first; port < block.first + std::uint32_t{block.count};
+             ++port) {
+          const auto state =
+              address.ports->state(kProtocols[p], static_cast<std::uint16_t>(port));
+          if (state == dataplane::NatPortState::kOpen) ++open[p];
+        }
+      }
+      rows.push_back({{"gateway", c.names().nat_gateways[g]},
+                      {"eni", SnapshotNames::at(c.names().enis, static_cast<std::uint32_t>(eni))},
+                      {"public_ip", gannet::to_string(address.ip)},
+                      {"ports", fmt::format("{}-{}", block.first, block.first + block.count - 1)},
+                      {"tcp_open", open[0]},
+                      {"udp_open", open[1]},
+                      {"icmp_open", open[2]}});
+    }
+  }
+  return rows;
+}
+
+std::string backend_state(const dataplane::Backend& backend, bool is_draining) {
+  if (is_draining) return "draining";
+  if (!backend.is_healthy) return "down";
+  return backend.weight == 0 ? "no new connections" : "up";
+}
+
+Json show_load_balancers(Controller& c) {
+  const dataplane::Snapshot& snapshot = *c.dataplane().policy();
+  Json rows = Json::array();
+  for (const LoadBalancer& balancer : c.current().policy.load_balancers) {
+    for (const Listener& listener : balancer.listeners) {
+      const std::string pool = balancer.name + "/" + *listener.backend_pool;
+      const auto at = std::find(c.names().pools.begin(), c.names().pools.end(), pool);
+      const auto& compiled =
+          snapshot.pools[static_cast<std::size_t>(at - c.names().pools.begin())];
+      const auto table = compiled.maglev.table();
+      for (std::size_t i = 0; i < compiled.backends.size(); ++i) {
+        const dataplane::Backend& b = compiled.backends[i];
+        const auto share = std::count(table.begin(), table.end(), i);
+        const bool is_draining = c.backends().draining.contains({pool, b.ip, b.port});
+        rows.push_back(
+            {{"load_balancer", balancer.name},
+             {"vip", ip_text(*balancer.vip)},
+             {"listener", fmt::format("{}/{}", proto_text(listener.proto), listener.port->number)},
+             {"pool", *listener.backend_pool},
+             {"backend", fmt::format("{}:{}", ip_text(b.ip), b.port)},
+             {"weight", b.weight},
+             {"state", backend_state(b, is_draining)},
+             {"share_percent", table.empty() ? 0.0
+                                             : 100.0 * static_cast<double>(share) /
+                                                   static_cast<double>(table.size())}});
+      }
+    }
+  }
+  return rows;
+}
+
+std::string_view type_name(PortType type) {
+  switch (type) {
+    case PortType::kAfPacket: return "af_packet";
+    case PortType::kTap: return "tap";
+    case PortType::kVhostUser: return "vhost-user";
+    case PortType::kPci: return "pci";
+    case PortType::kRepresentor: return "representor";
+    case PortType::kAfXdp: return "af_xdp";
+    case PortType::kMemif: return "memif";
+    case PortType::kVdev: return "vdev";
+  }
+  return "?";
+}
+
+// The sum over workers of a counter of a port.
+template <typename Get>
+std::uint64_t sum(Controller& c, std::size_t port, Get&& get) {
+  std::uint64_t total = 0;
+  for (unsigned w = 0; w < c.dataplane().worker_count(); ++w) {
+    total += get(c.dataplane().worker(w).stats().ports[port]);
+  }
+  return total;
+}
+
+std::uint64_t drops_of(Controller& c, std::size_t port) {
+  return sum(c, port, [](const dataplane::PortCounters& counters) {
+    std::uint64_t total = 0;
+    for (const auto& drop : counters.drops) total += drop.read();
+    return total;
+  });
+}
+
+Json show_ports(Controller& c) {
+  const dataplane::Snapshot& snapshot = *c.dataplane().policy();
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < c.facts().ports.size(); ++i) {
+    const dataplane::PortBinding& binding = snapshot.ports[i];
+    const bool is_uplink = binding.role == dataplane::PortRole::kUplink;
+    const auto counter = [&](auto member) {
+      return sum(c, i, [member](const dataplane::PortCounters& p) { return (p.*member).read(); });
+    };
+    using P = dataplane::PortCounters;
+    rows.push_back({{"port", c.facts().ports[i]},
+                    {"type", type_name(c.host().ports.find(c.facts().ports[i])->type)},
+                    {"role", is_uplink ? "uplink" : "vm"},
+                    {"eni", is_uplink ? "-" : SnapshotNames::at(c.names().enis, binding.eni)},
+                    {"worker", c.facts().worker_of_port[i]},
+                    {"rx_packets", counter(&P::rx_packets)},
+                    {"rx_bytes", counter(&P::rx_bytes)},
+                    {"tx_packets", counter(&P::tx_packets)},
+                    {"tx_bytes", counter(&P::tx_bytes)},
+                    {"originated", counter(&P::originated_packets)},
+                    {"forwarded", counter(&P::forwarded_packets)},
+                    {"dropped", drops_of(c, i)}});
+  }
+  return rows;
+}
+
+Json show_workers(Controller& c) {
+  Json rows = Json::array();
+  for (unsigned i = 0; i < c.dataplane().worker_count(); ++i) {
+    const dataplane::WorkerStats& s = c.dataplane().worker(i).stats();
+    rows.push_back({{"worker", i},
+                    {"core", *c.host().workers.cores[i]},
+                    {"connections", s.connections.load()},
+                    {"capacity", s.connection_capacity.load()},
+                    {"high_water", s.connection_high_water.load()},
+                    {"evicted", s.evicted.load()},
+                    {"nat_mappings", s.nat_mappings.load()},
+                    {"fast_packets", s.path.fast_packets.read()},
+                    {"slow_packets", s.path.slow_packets.read()},
+                    {"first_packets", s.path.first_packets.read()},
+                    {"answers", s.path.answers.read()},
+                    {"polls", s.path.polls.read()},
+                    {"empty_polls", s.path.empty_polls.read()},
+                    {"conforms_to", c.dataplane().worker(i).conforming_generation()}});
+  }
+  return rows;
+}
+
+Json show_drops(Controller& c) {
+  Json rows = Json::array();
+  for (std::size_t r = 1; r < kDropReasonCount; ++r) {
+    for (std::size_t port = 0; port < c.facts().ports.size(); ++port) {
+      const std::uint64_t packets =
+          sum(c, port, [r](const dataplane::PortCounters& p) { return p.drops[r].read(); });
+      if (packets == 0) continue;
+      rows.push_back({{"reason", dataplane::name_of(static_cast<DropReason>(r))},
+                      {"port", c.facts().ports[port]},
+                      {"packets", packets},
+                      {"meaning", dataplane::sentence_of(static_cast<DropReason>(r))}});
+    }
+  }
+  return rows;
+}
+
+Json show_offload(Controller& c) {
+  static_cast<void>(c);
+  return Json::array({{{"card", "none"},
+                       {"mode", "software only"},
+                       {"reason", "the host configuration has no nic section"}}});
+}
+
+using Viewer = Json (*)(Controller&);
+constexpr std::pair<std::string_view, Viewer> kViewers[] = {
+    {"vpc", show_vpcs},         {"eni", show_enis},          {"sg", show_groups},
+    {"route", show_routes},     {"mapping", show_mappings},  {"nat", show_nat},
+    {"lb", show_load_balancers}, {"port", show_ports},       {"worker", show_workers},
+    {"offload", show_offload},  {"drops", show_drops},
+};
+
+// Copies a worker's drop log.
+class DropLogCommand final : public dataplane::WorkerCommand {
+ public:
+  explicit DropLogCommand(std::vector<dataplane::DropRecord>& records) : records_(records) {}
+  bool step(dataplane::Worker& worker) override {
+    const dataplane::DropLog& log = worker.drop_log();
+    const std::uint64_t end = log.written();
+    const std::uint64_t begin =
+        end > dataplane::DropLog::kCapacity ? end - dataplane::DropLog::kCapacity : 0;
+    for (std::uint64_t i = begin; i < end; ++i) records_.push_back(log.at(i));
+    return true;
+  }
+
+ private:
+  std::vector<dataplane::DropRecord>& records_;
+};
+
+}  // namespace
+
+std::optional<Json> show(std::string_view what, Controller& controller) {
+  for (const auto& [word, viewer] : kViewers) {
+    if (word == what) return viewer(controller);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string_view> showable() {
+  std::vector<std::string_view> words;
+  for (const auto& [word, viewer] : kViewers) words.push_back(word);
+  return words;
+}
+
+Json recent_drops(Controller& controller) {
+  std::vector<dataplane::DropRecord> records;
+  records.reserve(dataplane::DropLog::kCapacity * controller.dataplane().worker_count());
+  for (unsigned i = 0; i < controller.dataplane().worker_count(); ++i) {
+    DropLogCommand copy(records);
+    controller.dataplane().execute(i, copy);
+  }
+  std::sort(records.begin(), records.end(),
+            [](const auto& a, const auto& b) { return a.when < b.when; });
+  const Nanos now = controller.dataplane().clock().now();
+  Json rows = Json::array();
+  for (const dataplane::DropRecord& r : records) {
+    const bool has_rule = r.rule != flows::kNoRule && r.generation == controller.generation();
+    const bool has_tuple = !r.tuple.source.is_zero() || !r.tuple.destination.is_zero();
+    rows.push_back({{"seconds_ago", static_cast<double>(now - r.when) / 1e9},
+                    {"port", SnapshotNames::at(controller.names().ports, r.port)},
+                    {"reason", dataplane::name_of(r.reason)},
+                    {"rule", has_rule ? SnapshotNames::at(controller.names().rules, r.rule) : "-"},
+                    {"packet", has_tuple ? to_string(r.tuple) : "-"}});
+  }
+  return rows;
+}
+
+}  // namespace gannet::control

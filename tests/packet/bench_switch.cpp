@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/packet/bench_switch.hpp"
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "control/daemon.hpp"
+#include "control/policy/load.hpp"
+#include "control/policy/render.hpp"
+#include "control/policy/validate.hpp"
+#include "flows/packet/headers.hpp"
+
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+namespace gannet::test {
+namespace {
+
+constexpr unsigned kRingSlots = 1'024;
+constexpr unsigned kBuffers = 4'096;
+constexpr unsigned kMaxTurns = 100'000;
+
+std::string unique(const std::string& stem) {
+  static unsigned count = 0;
+  return fmt::format("{}{}", stem, count++);
+}
+
+std::string host_text(const BenchConfig& config) {
+  std::string ports = "  uplink: {type: vdev, args: net_ring_uplink}\n";
+  for (const std::string& name : config.vm_ports) {
+    ports += fmt::format("  {0}: {{type: vdev, args: net_ring_{0}}}\n", name);
+  }
+  std::string cores;
+  for (unsigned i = 0; i < config.worker_count; ++i) cores += (i == 0 ? "" : ", ") + std::to_string(i);
+  return fmt::format(
+      "apiVersion: gannet/v1\nkind: HostConfig\nworkers: {{cores: [{}]}}\n"
+      "memory: {{size: 256MiB, hugepages: none}}\ncapacity: {{connections: {}}}\n"
+      "underlay: {{port: uplink, ips: [192.0.2.11/24], gateway: 192.0.2.1, mtu: {}}}\n"
+      "ports:\n{}{}",
+      cores, config.connections, config.mtu, ports, config.host_yaml);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BenchSwitch>> BenchSwitch::create(const BenchConfig& config) {
+  std::unique_ptr<BenchSwitch> bench(new BenchSwitch());
+  if (const auto opened = bench->open(config); !opened) return tl::unexpected(opened.error());
+  return bench;
+}
+
+Result<void> BenchSwitch::add_port(const std::string& name) {
+  BenchPort port{name, unique("bench"), 0, nullptr, nullptr};
+  port.rx = rte_ring_create((port.device + "r").c_str(), kRingSlots, SOCKET_ID_ANY, 0);
+  port.tx = rte_ring_create((port.device + "t").c_str(), kRingSlots, SOCKET_ID_ANY, 0);
+  if (port.rx == nullptr || port.tx == nullptr) return fail("no memory for the bench's rings");
+  const int ethdev = rte_eth_from_rings(port.device.c_str(), &port.rx, 1, &port.tx, 1, 0);
+  if (ethdev < 0) return fail("cannot make a port of rings");
+  port.ethdev = static_cast<std::uint16_t>(ethdev);
+  // The name by which the port will be opened.
+  char device[RTE_ETH_NAME_MAX_LEN];
+  rte_eth_dev_get_name_by_port(port.ethdev, device);
+  port.device = device;
+  ports_.push_back(port);
+  return {};
+}
+
+Result<void> BenchSwitch::open(const BenchConfig& config) {
+  control::Diagnostics diagnostics;
+  const std::vector<control::Source> sources{
+      {std::make_shared<control::SourceFile>("bench", host_text(config)), false}};
+  const auto host = control::load_host_config(sources, diagnostics);
+  if (host) control::validate(*host, diagnostics);
+  if (!host || diagnostics.has_errors()) {
+    return fail(control::render(control::Format::kText, diagnostics, "bench"));
+  }
+  host_ = *host;
+  pool_ = rte_pktmbuf_pool_create(unique("frames").c_str(), kBuffers, 0, 0, 12'000, SOCKET_ID_ANY);
+  if (pool_ == nullptr) return fail("no memory for the bench's frames");
+  std::vector<dataplane::PortConfig> ports;
+  for (const control::HostPort& port : host_.ports) {
+    if (const auto added = add_port(port.name); !added) return tl::unexpected(added.error());
+  }
+  for (const BenchPort& port : ports_) {
+    ports.push_back({port.name.c_str(), port.device.c_str(), 0, port.name == "uplink"});
+  }
+  const std::vector<unsigned> cores(config.worker_count, 0);
+  dataplane::DataplaneConfig dataplane;
+  dataplane.ports = ports;
+  dataplane.cores = cores;
+  dataplane.clock = dataplane::Clock(&clock_);
+  dataplane.tracking = control::tracking_of(host_, clock_.load(), false);
+  // A cold start's grace for connections without a SYN is a test's own subject (R6).
+  const bool asks = config.host_yaml.find("midstream_after_start") != std::string::npos;
+  if (!asks) dataplane.tracking.picks_up_until = 0;
+  dataplane.fragment_timeout =
+      duration_ticks(static_cast<Nanos>(host_.timers.fragment.count()));
+  dataplane.buffer_count = kBuffers;
+  dataplane.max_mtu = 9'000;
+  dataplane.has_own_threads = false;
+  auto made = dataplane::Dataplane::create(dataplane);
+  if (!made) return tl::unexpected(made.error());
+  dataplane_ = std::move(*made);
+  controller_ = std::make_unique<control::Controller>(
+      host_, control::facts_of(host_, *dataplane_), *dataplane_);
+  run();
+  return {};
+}
+
+BenchSwitch::~BenchSwitch() {
+  static_cast<void>(take_output());
+  controller_.reset();
+  dataplane_.reset();
+  for (const BenchPort& port : ports_) {
+    for (rte_ring* const ring : {port.rx, port.tx}) {
+      void* packet = nullptr;
+      while (rte_ring_dequeue(ring, &packet) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+      rte_ring_free(ring);
+    }
+  }
+  rte_mempool_free(pool_);
+}
+
+Result<void> BenchSwitch::apply(const std::string& name, const std::string& text) {
+  control::Diagnostics diagnostics;
+  const control::ApplyResult result = controller_->apply({{name, text}}, diagnostics);
+  if (!result.is_applied) {
+    return fail(control::render(control::Format::kText, diagnostics, name) + result.error);
+  }
+  for (const auto& [ip, mac] : neighbors_) {
+    dataplane_->neighbors().learn(ip, mac, to_ticks(clock_.load()));
+  }
+  // Some turns of housekeeping, in which connections are judged again.
+  for (int i = 0; i < 16; ++i) advance(kNanosPerMilli);
+  return {};
+}
+
+void BenchSwitch::send(const std::string& port, const Bytes& frame) {
+  for (const BenchPort& p : ports_) {
+    if (p.name != port) continue;
+    rte_mbuf* const packet = rte_pktmbuf_alloc(pool_);
+    char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
+    std::memcpy(room, frame.data(), frame.size());
+    rte_ring_enqueue(p.rx, packet);
+  }
+}
+
+bool BenchSwitch::poll_all() {
+  bool has_moved = false;
+  for (unsigned i = 0; i < dataplane_->worker_count(); ++i) {
+    has_moved = dataplane_->worker(i).poll() || has_moved;
+  }
+  return has_moved;
+}
+
+// The other hosts on the underlay answer ARP; tests see neither question nor answer.
+bool BenchSwitch::answer_question(const Bytes& frame) {
+  constexpr std::size_t kArp = sizeof(packet::EthernetHeader);
+  if (frame.size() < kArp + sizeof(packet::ArpHeader)) return false;
+  const auto& ethernet = packet::header_at<packet::EthernetHeader>(frame.data());
+  const auto& arp = packet::header_at<packet::ArpHeader>(frame.data() + kArp);
+  if (ethernet.ether_type.host() != packet::kEtherTypeArp || arp.operation.host() != 1) return false;
+  const auto found = neighbors_.find(arp.target_ip);
+  if (found == neighbors_.end() || arp.sender_mac != uplink_mac()) return false;
+  send("uplink", Packet()
+                     .eth(found->second, arp.sender_mac)
+                     .arp(2, found->second, arp.target_ip, arp.sender_mac, arp.sender_ip)
+                     .bytes());
+  return true;
+}
+
+void BenchSwitch::run() {
+  for (unsigned turn = 0; turn < kMaxTurns; ++turn) {
+    bool has_moved = poll_all();
+    for (const BenchPort& port : ports_) {
+      void* entry = nullptr;
+      while (rte_ring_dequeue(port.tx, &entry) == 0) {
+        auto* const packet = static_cast<rte_mbuf*>(entry);
+        const auto* const data = rte_pktmbuf_mtod(packet, const std::uint8_t*);
+        Bytes frame(data, data + packet->data_len);
+        rte_pktmbuf_free(packet);
+        has_moved = true;
+        if (port.name == "uplink" && answer_question(frame)) continue;
+        output_[port.name].push_back(std::move(frame));
+      }
+    }
+    if (!has_moved) return;
+  }
+}
+
+void BenchSwitch::advance(Nanos by) {
+  clock_.fetch_add(by);
+  run();
+  // Housekeeping is due again only when time moves; a little more lets it finish what it began.
+  for (int i = 0; i < 4; ++i) {
+    clock_.fetch_add(200'000);
+    run();
+  }
+}
+
+std::map<std::string, std::vector<Bytes>> BenchSwitch::take_output() {
+  return std::exchange(output_, {});
+}
+
+std::map<std::string, std::uint64_t> BenchSwitch::drops() const {
+  std::map<std::string, std::uint64_t> totals;
+  for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
+    for (const auto& port : dataplane_->worker(w).stats().ports) {
+      for (std::size_t r = 1; r < dataplane::kDropReasonCount; ++r) {
+        const auto reason = static_cast<dataplane::DropReason>(r);
+        const std::uint64_t count = port.drops[r].read();
+        if (count == 0 || reason == dataplane::DropReason::consumed) continue;
+        totals[std::string(dataplane::name_of(reason))] += count;
+      }
+    }
+  }
+  return totals;
+}
+
+std::uint64_t BenchSwitch::connection_count() const {
+  std::uint64_t count = 0;
+  for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
+    count += dataplane_->worker(w).connections().connection_total();
+  }
+  return count;
+}
+
+std::uint64_t BenchSwitch::fast_count() const {
+  std::uint64_t count = 0;
+  for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
+    count += dataplane_->worker(w).stats().path.fast_packets.read();
+  }
+  return count;
+}
+
+std::string BenchSwitch::unbalanced() const {
+  std::string text;
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    std::uint64_t in = 0;
+    std::uint64_t out = 0;
+    for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
+      const auto& p = dataplane_->worker(w).stats().ports[i];
+      in += p.rx_packets.read() + p.originated_packets.read();
+      out += p.forwarded_packets.read();
+      for (const auto& drop : p.drops) out += drop.read();
+    }
+    if (in != out) {
+      text += fmt::format("    port {}: {} in, {} out and dropped\n", ports_[i].name, in, out);
+    }
+  }
+  return text;
+}
+
+Mac BenchSwitch::uplink_mac() const { return dataplane_->ports().front().mac(); }
+
+}  // namespace gannet::test

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A whole switch on the bench: the real controller, the real dataplane and its workers, on ports made of
+// rings, with a clock that moves only when told to. Nothing happens by itself: run() lets all workers
+// turn until none of them has anything left to do.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/controller.hpp"
+#include "dataplane/dataplane.hpp"
+#include "tests/support/packet_builder.hpp"
+
+struct rte_ring;
+
+namespace gannet::test {
+
+struct BenchConfig {
+  unsigned worker_count = 1;
+  std::vector<std::string> vm_ports;
+  std::string host_yaml;  // Sections to add to the host configuration (timers, tracking, ...).
+  std::uint16_t mtu = 1'600;
+  std::uint32_t connections = 1'000;
+};
+
+class BenchSwitch final {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<BenchSwitch>> create(const BenchConfig& config);
+  ~BenchSwitch();
+  BenchSwitch(const BenchSwitch&) = delete;
+  BenchSwitch& operator=(const BenchSwitch&) = delete;
+
+  /// Puts a policy in force. \return its diagnostics if it is refused.
+  [[nodiscard]] Result<void> apply(const std::string& name, const std::string& text);
+  /// Says that a host on the underlay has this MAC; questions about it are answered from then on.
+  void set_neighbor(Ip4 ip, const Mac& mac) { neighbors_[ip] = mac; }
+
+  /// Lays a frame before a port; it is received with the next run().
+  void send(const std::string& port, const Bytes& frame);
+  /// Lets the workers turn until nothing moves, and moves nothing else.
+  void run();
+  /// Moves the clock and runs.
+  void advance(Nanos by);
+
+  /// Frames that came out of each port since the last call, in order.
+  [[nodiscard]] std::map<std::string, std::vector<Bytes>> take_output();
+  /// Drops by reason, of all ports and workers, since the start. Answers that the switch was waiting for
+  /// ("consumed") are none.
+  [[nodiscard]] std::map<std::string, std::uint64_t> drops() const;
+  [[nodiscard]] std::uint64_t connection_count() const;
+  [[nodiscard]] std::uint64_t fast_count() const;
+  /// What does not add up: packets in = packets out + drops, for each port; empty if all does.
+  [[nodiscard]] std::string unbalanced() const;
+  [[nodiscard]] Mac uplink_mac() const;
+
+  [[nodiscard]] control::Controller& controller() { return *controller_; }
+  [[nodiscard]] dataplane::Dataplane& dataplane() { return *dataplane_; }
+
+ private:
+  struct BenchPort {
+    std::string name;
+    std::string device;
+    std::uint16_t ethdev;
+    rte_ring* rx;
+    rte_ring* tx;
+  };
+
+  BenchSwitch() = default;
+  [[nodiscard]] Result<void> open(const BenchConfig& config);
+  [[nodiscard]] Result<void> add_port(const std::string& name);
+  bool answer_question(const Bytes& frame);
+  bool poll_all();
+
+  std::vector<BenchPort> ports_;
+  std::map<Ip4, Mac> neighbors_;
+  std::map<std::string, std::vector<Bytes>> output_;
+  std::atomic<Nanos> clock_{kNanosPerSecond};
+  control::HostConfig host_;
+  std::unique_ptr<dataplane::Dataplane> dataplane_;
+  std::unique_ptr<control::Controller> controller_;
+  struct rte_mempool* pool_ = nullptr;  // Of the frames that come from outside.
+};
+
+}  // namespace gannet::test

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs the test suites and adds up their results; the last line is the sum.
+
+Suites: lint (the tree's own rules), unit (GoogleTest), packet (data files against a real dataplane), e2e
+(network namespaces, real clients). A failure's output is shown in full; a success is one line.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SUITES = ("lint", "unit", "packet", "e2e")
+
+
+class Result:
+    """Passed, failed and skipped test cases."""
+
+    def __init__(self, passed=0, failed=0, skipped=0):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+
+    def __iadd__(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        return self
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def meson_tests(build, suite):
+    """The tests of one suite that the build knows: (name, command, environment)."""
+    listed = subprocess.run(["meson", "introspect", "--tests", build], check=True,
+                            capture_output=True, text=True).stdout
+    return [(test["name"], test["cmd"], test["env"]) for test in json.loads(listed)
+            if any(s.split(":")[-1] == suite for s in test["suite"])]
+
+
+def execute(command, env, timeout):
+    """Runs a command with its output kept; returns (exit status, output)."""
+    try:
+        done = subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, timeout=timeout,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", check=False)
+        return done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        output = late.stdout or b""
+        return -1, (output if isinstance(output, str) else output.decode(errors="replace")) + \
+            f"\nstopped after {timeout} s"
+
+
+def from_junit(path):
+    """Counts the cases of a JUnit file; None if there is no such file."""
+    try:
+        root = xml.etree.ElementTree.parse(path).getroot()
+    except (OSError, xml.etree.ElementTree.ParseError):
+        return None
+    result = Result()
+    for case in root.iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            result.failed += 1
+        elif case.find("skipped") is not None or case.get("status") == "notrun":
+            result.skipped += 1
+        else:
+            result.passed += 1
+    return result
+
+
+def run_one(name, command, env, junit, timeout):
+    """Runs one program that leaves a JUnit file; a crash counts as one more failure."""
+    started = time.monotonic()
+    status, output = execute(command, env, timeout)
+    result = from_junit(junit) or Result()
+    if status != 0 and result.failed == 0:
+        result.failed += 1
+    print(f"{name}: {result} ({time.monotonic() - started:.1f} s)", flush=True)
+    if result.failed:
+        print(output, flush=True)
+    return result
+
+
+def run_gtests(build, suite, folder):
+    result = Result()
+    for name, command, env in meson_tests(build, suite):
+        junit = folder / f"{suite}-{name}.xml"
+        result += run_one(f"{build.name} {suite} {name}",
+                          [*command, f"--gtest_output=xml:{junit}", "--gtest_brief=1"], env, junit,
+                          timeout=600)
+    return result
+
+
+def run_packet_tests(build, folder):
+    result = Result()
+    for name, command, env in meson_tests(build, "packet"):
+        junit = folder / f"packet-{name}.xml"
+        result += run_one(f"{build.name} packet {name}", [*command, f"--junit={junit}"], env, junit,
+                          timeout=600)
+    return result
+
+
+def run_pytest(build, folder, what, *arguments):
+    junit = folder / f"{what}.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}",
+               *arguments, f"tests/{what}"]
+    return run_one(f"{build.name} {what}", command, {"GANNET_BUILD": str(build.resolve())}, junit,
+                   timeout=900)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", action="append", type=pathlib.Path, required=True)
+    parser.add_argument("--suite", action="append", choices=SUITES)
+    parser.add_argument("-k", default="", help="only e2e and lint tests that match")
+    options = parser.parse_args()
+    total = Result()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for build in options.build:
+            for suite in options.suite or SUITES:
+                if suite == "unit":
+                    total += run_gtests(build, "unit", folder)
+                elif suite == "packet":
+                    total += run_packet_tests(build, folder)
+                else:
+                    total += run_pytest(build, folder, suite, *(["-k", options.k] if options.k else []))
+    print(total)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
