@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/controller.hpp"
 
+#include "control/policy/validate.hpp"
+
 #include <algorithm>
 #include <utility>
-
-#include "control/policy/validate.hpp"
 
 namespace gannet::control {
 namespace {
@@ -79,8 +79,7 @@ ApplyResult Controller::apply(std::vector<PolicyText> texts, Diagnostics& diagno
   }
   const auto draining_before = backends_.draining;
   note_draining(current().policy, *policy);
-  if (const auto published = compile_and_publish(*policy, current().number + 1);
-      !published) {
+  if (const auto published = compile_and_publish(*policy, current().number + 1); !published) {
     backends_.draining = draining_before;
     result.error = published.error().message;
     return result;
@@ -106,9 +105,9 @@ ApplyResult Controller::rollback(std::uint32_t revision, Diagnostics& diagnostic
   return apply(found->texts, diagnostics);
 }
 
-Result<void> Controller::recompile() { 
+Result<void> Controller::recompile() {
   return compile_and_publish(current().policy, current().number);
- }
+}
 
 Result<void> Controller::compile_and_publish(const Policy& policy, std::uint32_t revision) {
   auto compiled = compile(policy, facts_, backends_, generation_ + 1,
@@ -144,8 +143,8 @@ void Controller::set_backend_health(const BackendId& backend, bool is_healthy) {
   }
 }
 
-// Backends that leave a pool which stays keep their connections for a while; those that come back, or
-// whose pool goes, are forgotten.
+// Backends that leave a pool which stays keep their connections for a while; those that come back,
+// or whose pool goes, are forgotten.
 void Controller::note_draining(const Policy& before, const Policy& after) {
   const auto old_backends = backends_of(before);
   const auto new_backends = backends_of(after);

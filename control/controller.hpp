@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The controller holds what is in force and changes it as a whole: it decodes, validates and compiles a
-// policy completely before the dataplane sees anything of it, and remembers what was in force before.
-// Control thread only.
+// The controller holds what is in force and changes it as a whole: it decodes, validates and
+// compiles a policy completely before the dataplane sees anything of it, and remembers what was in
+// force before. Control thread only.
 #pragma once
+
+#include "control/compile/compiler.hpp"
+#include "control/policy/diagnostic.hpp"
+#include "control/policy/diff.hpp"
+#include "control/policy/host_config.hpp"
+#include "control/policy/load.hpp"
+#include "dataplane/dataplane.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -13,13 +20,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "control/compile/compiler.hpp"
-#include "control/policy/diagnostic.hpp"
-#include "control/policy/diff.hpp"
-#include "control/policy/host_config.hpp"
-#include "control/policy/load.hpp"
-#include "dataplane/dataplane.hpp"
 
 namespace gannet::control {
 
@@ -64,8 +64,8 @@ class Controller final {
 
   /// Marks a backend as failing its checks, or not; takes effect with the next recompile().
   void set_backend_health(const BackendId& backend, bool is_healthy);
-  /// Backends that have left the policy, and until when their connections may go on (none: for ever).
-  /// Recompiles if the time of any is up. \return when to be called again.
+  /// Backends that have left the policy, and until when their connections may go on (none: for
+  /// ever). Recompiles if the time of any is up. \return when to be called again.
   std::optional<std::chrono::steady_clock::time_point> expire_draining(
       std::chrono::steady_clock::time_point now);
 

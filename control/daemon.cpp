@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/daemon.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include "control/host_ports.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -13,8 +11,9 @@
 
 #include <event2/event.h>
 #include <fmt/format.h>
-
-#include "control/host_ports.hpp"
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace gannet::control {
 namespace {
@@ -49,8 +48,7 @@ dataplane::TrackingConfig tracking_of(const HostConfig& host, Nanos now, bool ha
   set(Class::kIcmp, host.timers.icmp);
   set(Class::kOther, host.timers.udp);
   tracking.picks_up_midstream = host.tracking.midstream;
-  tracking.picks_up_until =
-      now + static_cast<Nanos>(host.tracking.midstream_after_start.count());
+  tracking.picks_up_until = now + static_cast<Nanos>(host.tracking.midstream_after_start.count());
   tracking.ip4_capacity = host.capacity.connections;
   tracking.ip6_capacity = std::max(host.capacity.connections / 4, 1u);
   tracking.use_huge_pages = has_huge_pages;

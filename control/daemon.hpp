@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The daemon as a whole: opens what the host configuration names, runs the event loop of the control
-// thread until it is told to stop, and leaves nothing behind. Main thread only.
+// The daemon as a whole: opens what the host configuration names, runs the event loop of the
+// control thread until it is told to stop, and leaves nothing behind. Main thread only.
 #pragma once
-
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "control/api/routes.hpp"
 #include "control/api/server.hpp"
@@ -15,6 +10,11 @@
 #include "control/policy/host_config.hpp"
 #include "dataplane/dataplane.hpp"
 #include "dataplane/eal.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 struct event;
 struct event_base;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/flow_view.hpp"
 
+#include "control/rehearsal.hpp"
+
 #include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "control/rehearsal.hpp"
 
 namespace gannet::control {
 namespace {
@@ -116,11 +116,16 @@ bool parse_number(std::string_view text, int& out) {
 Result<void> set_condition(FlowFilter& filter, std::string_view key, std::string_view value,
                            const SnapshotNames& names) {
   if (key == "proto") {
-    if (value == "tcp") filter.protocol = packet::kProtoTcp;
-    else if (value == "udp") filter.protocol = packet::kProtoUdp;
-    else if (value == "icmp") filter.protocol = packet::kProtoIcmp;
-    else if (value == "icmp6") filter.protocol = packet::kProtoIcmp6;
-    else if (!parse_number(value, filter.protocol)) return fail(fmt::format("unknown protocol '{}'", value));
+    if (value == "tcp")
+      filter.protocol = packet::kProtoTcp;
+    else if (value == "udp")
+      filter.protocol = packet::kProtoUdp;
+    else if (value == "icmp")
+      filter.protocol = packet::kProtoIcmp;
+    else if (value == "icmp6")
+      filter.protocol = packet::kProtoIcmp6;
+    else if (!parse_number(value, filter.protocol))
+      return fail(fmt::format("unknown protocol '{}'", value));
   } else if (key == "port") {
     if (!parse_number(value, filter.port)) return fail(fmt::format("'{}' is no port", value));
   } else if (key == "ip") {
@@ -176,7 +181,8 @@ bool FlowFilter::matches(const FlowRecord& r) const {
     if (!has_port) return false;
   }
   for (const IpAddress& ip : ips) {
-    if (ip != a.source && ip != a.destination && ip != b.source && ip != b.destination) return false;
+    if (ip != a.source && ip != a.destination && ip != b.source && ip != b.destination)
+      return false;
   }
   if (eni < 0) return true;
   const auto is_of = [this](flows::Zone zone) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The connections of all workers, read by each worker itself a few hundred at a time between two bursts,
-// so that no packet waits for somebody who wants to look. Control thread.
+// The connections of all workers, read by each worker itself a few hundred at a time between two
+// bursts, so that no packet waits for somebody who wants to look. Control thread.
 #pragma once
+
+#include "control/compile/names.hpp"
+#include "dataplane/dataplane.hpp"
+#include "flows/base/result.hpp"
 
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "control/compile/names.hpp"
-#include "dataplane/dataplane.hpp"
-#include "flows/base/result.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -41,10 +41,10 @@ struct FlowRecord {
 /// Which connections somebody wants to see: all conditions must hold.
 struct FlowFilter {
   int protocol = -1;
-  int port = -1;                 // Either port, before or after translation.
-  std::vector<IpAddress> ips;    // Each is one of the four addresses.
-  int eni = -1;                  // Charged to, sent by or delivered to.
-  int worker = -1;               // These three together are the id of one connection.
+  int port = -1;               // Either port, before or after translation.
+  std::vector<IpAddress> ips;  // Each is one of the four addresses.
+  int eni = -1;                // Charged to, sent by or delivered to.
+  int worker = -1;             // These three together are the id of one connection.
   int family = -1;
   int index = -1;
 

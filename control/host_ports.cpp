@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/host_ports.hpp"
 
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include <fmt/format.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace gannet::control {
 namespace {
@@ -45,10 +44,11 @@ Result<void> check_interfaces(const HostConfig& host) {
                               *port.interface));
     }
     if (port.name == *host.underlay.port && mtu < *host.underlay.mtu) {
-      return fail(fmt::format("port {}: interface '{}' has an MTU of {}, underlay.mtu is {}; run "
-                              "'ip link set {} mtu {}'",
-                              port.name, *port.interface, mtu, *host.underlay.mtu, *port.interface,
-                              *host.underlay.mtu));
+      return fail(
+          fmt::format("port {}: interface '{}' has an MTU of {}, underlay.mtu is {}; run "
+                      "'ip link set {} mtu {}'",
+                      port.name, *port.interface, mtu, *host.underlay.mtu, *port.interface,
+                      *host.underlay.mtu));
     }
   }
   return {};
@@ -64,10 +64,8 @@ std::string devargs_of(const HostPort& port, std::uint16_t mtu) {
       return fmt::format("net_vhost_{},iface={},queues=1,client={}", port.name, *port.socket,
                          port.mode == SocketMode::kClient ? 1 : 0);
     case PortType::kPci: return *port.address;
-    case PortType::kRepresentor:
-      return fmt::format("{},representor=vf{}", *port.device, port.vf);
-    case PortType::kAfXdp:
-      return fmt::format("net_af_xdp_{},iface={}", port.name, *port.interface);
+    case PortType::kRepresentor: return fmt::format("{},representor=vf{}", *port.device, port.vf);
+    case PortType::kAfXdp: return fmt::format("net_af_xdp_{},iface={}", port.name, *port.interface);
     case PortType::kMemif:
       return fmt::format("net_memif_{},socket={},id={},role={}", port.name, *port.socket, port.id,
                          port.mode == SocketMode::kClient ? "client" : "server");

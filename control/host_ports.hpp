@@ -2,11 +2,11 @@
 // The ports of a HostConfig as DPDK devices. Control thread.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "control/policy/host_config.hpp"
 #include "flows/base/result.hpp"
+
+#include <string>
+#include <vector>
 
 namespace gannet::control {
 

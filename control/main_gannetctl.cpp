@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // gannetctl: the command line. Judges files by itself; asks and tells the daemon over its socket.
+#include "control/cli/offline.hpp"
+#include "control/cli/online.hpp"
+#include "control/policy/schema.hpp"
+
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -8,10 +12,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "control/cli/offline.hpp"
-#include "control/cli/online.hpp"
-#include "control/policy/schema.hpp"
 
 namespace {
 
@@ -53,7 +53,8 @@ void add_offline(CommandLine& line) {
     sub->add_option("files", line.offline.files, "files or directories; - is the standard input")
         ->required();
     sub->add_option("--config", line.offline.host, "host configuration to check against");
-    sub->callback([&line, command] { line.run = [&line, command] { return command(line.offline); }; });
+    sub->callback(
+        [&line, command] { line.run = [&line, command] { return command(line.offline); }; });
   };
   add("validate", "is the policy right?", &validate_files);
   add("lint", "is it what was meant? Also warns of what is right but strange", &lint_files);
@@ -65,8 +66,9 @@ void add_offline(CommandLine& line) {
 }
 
 void add_queries(CommandLine& line) {
-  CLI::App* sub = line.app.add_subcommand("show", "vpc, eni, sg, route, mapping, nat, lb, port, "
-                                                  "worker, offload or drops");
+  CLI::App* sub = line.app.add_subcommand("show",
+                                          "vpc, eni, sg, route, mapping, nat, lb, port, "
+                                          "worker, offload or drops");
   sub->add_option("what", line.word)->required();
   sub->callback([&line] { line.run = [&line] { return show(line.online, line.word); }; });
 
@@ -76,9 +78,8 @@ void add_queries(CommandLine& line) {
   sub = line.app.add_subcommand("flows", "connections, by proto=tcp ip=10.0.0.1 port=443 eni=vm1");
   sub->add_option("filter", line.words, "conditions that must all hold");
   sub->add_option("--limit", line.limit, "how many to show");
-  sub->callback([&line] {
-    line.run = [&line] { return list_flows(line.online, line.words, line.limit); };
-  });
+  sub->callback(
+      [&line] { line.run = [&line] { return list_flows(line.online, line.words, line.limit); }; });
 
   sub = line.app.add_subcommand("explain", "one flow, and what the policy makes of it");
   sub->add_option("flow", line.word, "its id, as flows shows it")->required();
@@ -106,14 +107,14 @@ void add_policy_commands(CommandLine& line) {
     CLI::App* const sub =
         line.app.add_subcommand(name, "what a policy would change: exit status 2 if anything");
     sub->add_option("files", line.apply.files, "files or directories")->required();
-    sub->callback([&line] {
-      line.run = [&line] { return plan_policy(line.online, line.apply.files); };
-    });
+    sub->callback(
+        [&line] { line.run = [&line] { return plan_policy(line.online, line.apply.files); }; });
   }
   CLI::App* sub = line.app.add_subcommand("apply", "put a policy in force, all of it or nothing");
   sub->add_option("files", line.apply.files, "files or directories")->required();
-  sub->add_option("--wait", line.apply.wait, "until every connection conforms, in software or "
-                                             "hardware too")
+  sub->add_option("--wait", line.apply.wait,
+                  "until every connection conforms, in software or "
+                  "hardware too")
       ->check(CLI::IsMember({"sw", "hw"}));
   sub->add_option("--confirm", line.apply.confirm, "take it back unless confirmed within, say, 2m");
   sub->add_option("--expect", line.apply.expect, "only if this revision is in force");
@@ -124,9 +125,8 @@ void add_policy_commands(CommandLine& line) {
 
   sub = line.app.add_subcommand("rollback", "put an earlier revision in force again");
   sub->add_option("revision", line.revision)->required();
-  sub->callback([&line] {
-    line.run = [&line] { return rollback_policy(line.online, line.revision); };
-  });
+  sub->callback(
+      [&line] { line.run = [&line] { return rollback_policy(line.online, line.revision); }; });
 
   sub = line.app.add_subcommand("history", "the revisions that were in force");
   sub->callback([&line] { line.run = [&line] { return list_history(line.online); }; });
@@ -143,7 +143,8 @@ int main(int argc, char** argv) {
   line.app.add_option("--socket", line.online.socket, "the daemon's socket; also GANNET_SOCKET");
   line.app.add_option("-o,--output", line.output, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
-  line.app.add_option("--format", line.online.format, "of diagnostics: text, json, sarif or github")
+  line.app
+      .add_option("--format", line.online.format, "of diagnostics: text, json, sarif or github")
       ->check(CLI::IsMember({"text", "json", "sarif", "github"}));
   add_offline(line);
   add_queries(line);

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // gannetd: the daemon. Reads the host configuration and, if given, a first policy; then runs in the
 // foreground until it is told to stop.
+#include "control/daemon.hpp"
+#include "control/policy/load.hpp"
+#include "control/policy/render.hpp"
+#include "control/policy/validate.hpp"
+
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -8,11 +13,6 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-
-#include "control/daemon.hpp"
-#include "control/policy/load.hpp"
-#include "control/policy/render.hpp"
-#include "control/policy/validate.hpp"
 
 namespace {
 
@@ -39,7 +39,8 @@ std::optional<HostConfig> read_host(const std::string& path) {
 }
 
 // The texts of a policy that is right for this host.
-std::optional<std::vector<PolicyText>> read_policy(const std::string& path, const HostConfig& host) {
+std::optional<std::vector<PolicyText>> read_policy(const std::string& path,
+                                                   const HostConfig& host) {
   Diagnostics diagnostics;
   std::optional<std::vector<PolicyText>> texts;
   if (const auto sources = open_sources(std::vector{path}, diagnostics)) {

@@ -22,7 +22,8 @@ struct PortMetric {
   Counter PortCounters::*counter;
 };
 constexpr PortMetric kPortMetrics[] = {
-    {"gannet_port_received_packets_total", "Packets received on the port", &PortCounters::rx_packets},
+    {"gannet_port_received_packets_total", "Packets received on the port",
+     &PortCounters::rx_packets},
     {"gannet_port_received_bytes_total", "Bytes received on the port", &PortCounters::rx_bytes},
     {"gannet_port_sent_packets_total", "Packets given to the port", &PortCounters::tx_packets},
     {"gannet_port_sent_bytes_total", "Bytes given to the port", &PortCounters::tx_bytes},
@@ -55,7 +56,8 @@ struct Gauge {
 };
 constexpr Gauge kGauges[] = {
     {"gannet_worker_connections", "Connections in the flow tables", &WorkerStats::connections},
-    {"gannet_worker_connection_capacity", "Connections that fit", &WorkerStats::connection_capacity},
+    {"gannet_worker_connection_capacity", "Connections that fit",
+     &WorkerStats::connection_capacity},
     {"gannet_worker_nat_mappings", "NAT port mappings in use or reserved",
      &WorkerStats::nat_mappings},
 };

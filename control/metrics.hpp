@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Counters for Prometheus (text exposition format 0.0.4), at /metrics of a TCP address. Names follow
-// one grammar: gannet_<subject>_<outcome>_total, with the port or worker as a label. Control thread.
+// Counters for Prometheus (text exposition format 0.0.4), at /metrics of a TCP address. Names
+// follow one grammar: gannet_<subject>_<outcome>_total, with the port or worker as a label. Control
+// thread.
 #pragma once
-
-#include <memory>
-#include <string>
 
 #include "control/controller.hpp"
 #include "control/policy/host_config.hpp"
 #include "flows/base/result.hpp"
+
+#include <memory>
+#include <string>
 
 struct event_base;
 struct evhttp;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/rehearsal.hpp"
 
+#include "dataplane/judge.hpp"
+
 #include <algorithm>
 
 #include <fmt/format.h>
-
-#include "dataplane/judge.hpp"
 
 namespace gannet::control {
 namespace {
@@ -45,8 +45,8 @@ IpTuple tuple_of(const TestPacket& packet, const IpAddress& source, const IpAddr
   tuple.source_port = packet.source_port != 0 ? packet.source_port : kEphemeralPort;
   tuple.destination_port = packet.port;
   if (tuple.is_icmp()) {
-    const std::uint8_t request = tuple.family() == Family::kIpv4 ? packet::kIcmpEchoRequest
-                                                                 : packet::kIcmp6EchoRequest;
+    const std::uint8_t request =
+        tuple.family() == Family::kIpv4 ? packet::kIcmpEchoRequest : packet::kIcmp6EchoRequest;
     tuple.destination_port = static_cast<std::uint16_t>(request << 8);
   } else if (!tuple.has_ports()) {
     tuple.source_port = tuple.destination_port = 0;
@@ -160,8 +160,8 @@ std::string to_string(const IpTuple& t) {
     return fmt::format("{} {} -> {}", name, endpoint_text(t.source, t.source_port),
                        endpoint_text(t.destination, t.destination_port));
   }
-  const std::string addresses =
-      fmt::format("{} {} -> {}", name, gannet::to_string(t.source), gannet::to_string(t.destination));
+  const std::string addresses = fmt::format("{} {} -> {}", name, gannet::to_string(t.source),
+                                            gannet::to_string(t.destination));
   return t.is_icmp() ? fmt::format("{} id {}", addresses, t.source_port) : addresses;
 }
 
@@ -184,8 +184,8 @@ Result<RehearsalResult> rehearse(const TestPacket& packet, const Snapshot& snaps
 
   IpAddress source = is_egress ? *address : *other;
   IpAddress destination = is_egress ? *other : *address;
-  const Ingress in = is_egress ? from_eni(snapshot, index)
-                               : towards_eni(snapshot, eni, source, destination);
+  const Ingress in =
+      is_egress ? from_eni(snapshot, index) : towards_eni(snapshot, eni, source, destination);
   return judge(tuple_of(packet, source, destination), in, snapshot, names);
 }
 
@@ -210,8 +210,8 @@ std::vector<std::string> describe(const RehearsalResult& result, const SnapshotN
     if (std::string text = step_text(step, names); !text.empty()) lines.push_back(std::move(text));
   }
   if (result.is_allowed()) {
-    lines.push_back(fmt::format("allowed: leaves as {} to {}", to_string(result.leaving),
-                                result.goes_to));
+    lines.push_back(
+        fmt::format("allowed: leaves as {} to {}", to_string(result.leaving), result.goes_to));
   } else {
     lines.push_back(fmt::format("dropped: {} — {}", dataplane::name_of(result.reason),
                                 dataplane::sentence_of(result.reason)));

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// "What if": the judge's answer to a packet that nobody has sent. The same layers decide as for real
-// packets, on the same snapshot, but nothing is opened, held or counted. For `trace`, for policy tests.
-// Any thread that may read the snapshot.
+// "What if": the judge's answer to a packet that nobody has sent. The same layers decide as for
+// real packets, on the same snapshot, but nothing is opened, held or counted. For `trace`, for
+// policy tests. Any thread that may read the snapshot.
 #pragma once
-
-#include <string>
-#include <vector>
 
 #include "control/compile/compiler.hpp"
 #include "control/policy/policy_test.hpp"
@@ -13,14 +10,17 @@
 #include "dataplane/trace.hpp"
 #include "flows/base/result.hpp"
 
+#include <string>
+#include <vector>
+
 namespace gannet::control {
 
 struct RehearsalResult {
   dataplane::DropReason reason = dataplane::DropReason::kNone;
-  std::string rule;             // That decided: the receiver's if it was asked, else the sender's.
+  std::string rule;  // That decided: the receiver's if it was asked, else the sender's.
   dataplane::IpTuple original;
-  dataplane::IpTuple leaving;   // As it leaves, if it may.
-  std::string goes_to;          // "eni vm-web-1", "host 192.0.2.12 (vni 5001)", "internet".
+  dataplane::IpTuple leaving;  // As it leaves, if it may.
+  std::string goes_to;         // "eni vm-web-1", "host 192.0.2.12 (vni 5001)", "internet".
   dataplane::Trace trace;
 
   [[nodiscard]] bool is_allowed() const { return reason == dataplane::DropReason::kNone; }
@@ -31,7 +31,8 @@ struct RehearsalResult {
                                                const dataplane::Snapshot& snapshot,
                                                const SnapshotNames& names);
 
-/// The same for a packet with this tuple from this zone, as it would be the first of its connection.
+/// The same for a packet with this tuple from this zone, as it would be the first of its
+/// connection.
 [[nodiscard]] RehearsalResult rehearse(const dataplane::IpTuple& tuple, flows::Zone zone,
                                        const dataplane::Snapshot& snapshot,
                                        const SnapshotNames& names);

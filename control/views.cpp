@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/views.hpp"
 
+#include "control/rehearsal.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "control/rehearsal.hpp"
 
 namespace gannet::control {
 namespace {
@@ -189,9 +189,8 @@ Json show_mappings(Controller& c) {
     for (const Mapping& mapping : vpc.mappings) {
       const Ip4 remote = mapping.underlay_ip->v4();
       const std::uint32_t neighbor = c.dataplane().neighbors().find_or_add(remote);
-      const std::uint64_t mac = neighbor == flows::kNoNeighbor
-                                    ? 0
-                                    : c.dataplane().neighbors().mac_of(neighbor);
+      const std::uint64_t mac =
+          neighbor == flows::kNoNeighbor ? 0 : c.dataplane().neighbors().mac_of(neighbor);
       rows.push_back({{"vpc", vpc.name},
                       {"address", ip_text(*mapping.address)},
                       {"underlay_ip", ip_text(*mapping.underlay_ip)},
@@ -217,8 +216,7 @@ Json show_nat(Controller& c) {
       for (std::size_t p = 0; p < kProtocols.size(); ++p) {
         for (std::uint32_t port = block.first; port < block.first + std::uint32_t{block.count};
              ++port) {
-          const auto state =
-              address.ports->state(kProtocols[p], static_cast<std::uint16_t>(port));
+          const auto state = address.ports->state(kProtocols[p], static_cast<std::uint16_t>(port));
           if (state == dataplane::NatPortState::kOpen) ++open[p];
         }
       }
@@ -247,8 +245,7 @@ Json show_load_balancers(Controller& c) {
     for (const Listener& listener : balancer.listeners) {
       const std::string pool = balancer.name + "/" + *listener.backend_pool;
       const auto at = std::find(c.names().pools.begin(), c.names().pools.end(), pool);
-      const auto& compiled =
-          snapshot.pools[static_cast<std::size_t>(at - c.names().pools.begin())];
+      const auto& compiled = snapshot.pools[static_cast<std::size_t>(at - c.names().pools.begin())];
       const auto table = compiled.maglev.table();
       for (std::size_t i = 0; i < compiled.backends.size(); ++i) {
         const dataplane::Backend& b = compiled.backends[i];
@@ -376,10 +373,10 @@ Json show_offload(Controller& c) {
 
 using Viewer = Json (*)(Controller&);
 constexpr std::pair<std::string_view, Viewer> kViewers[] = {
-    {"vpc", show_vpcs},         {"eni", show_enis},          {"sg", show_groups},
-    {"route", show_routes},     {"mapping", show_mappings},  {"nat", show_nat},
+    {"vpc", show_vpcs},          {"eni", show_enis},         {"sg", show_groups},
+    {"route", show_routes},      {"mapping", show_mappings}, {"nat", show_nat},
     {"lb", show_load_balancers}, {"port", show_ports},       {"worker", show_workers},
-    {"offload", show_offload},  {"drops", show_drops},
+    {"offload", show_offload},   {"drops", show_drops},
 };
 
 // Copies a worker's drop log.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the daemon shows of itself, as JSON: a list of objects with the same keys each, so that any of
-// them can be printed as a table without knowing what it is. Control thread.
+// What the daemon shows of itself, as JSON: a list of objects with the same keys each, so that any
+// of them can be printed as a table without knowing what it is. Control thread.
 #pragma once
+
+#include "control/controller.hpp"
 
 #include <optional>
 #include <string_view>
-
-#include "control/controller.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 

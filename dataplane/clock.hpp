@@ -3,9 +3,9 @@
 // nanoseconds.
 #pragma once
 
-#include <atomic>
-
 #include "flows/base/time.hpp"
+
+#include <atomic>
 
 #include <rte_cycles.h>
 
@@ -14,8 +14,9 @@ namespace gannet::dataplane {
 class Clock {
  public:
   /// Monotonic time from the TSC.
-  Clock() : nanos_per_cycle_(static_cast<double>(kNanosPerSecond) /
-                             static_cast<double>(rte_get_tsc_hz())) {}
+  Clock()
+      : nanos_per_cycle_(static_cast<double>(kNanosPerSecond) /
+                         static_cast<double>(rte_get_tsc_hz())) {}
   /// Time is what `*manual` says.
   explicit Clock(const std::atomic<Nanos>* manual) : manual_(manual) {}
 

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Recognising the common shape: a plain IPv4 or IPv6 packet of TCP, UDP or ICMP echo with nothing odd
-// about it, straight from a port or inside a tunnel. It takes a handful of loads and compares to know
-// one, and they are all that is needed to build its key. Whatever is not certainly of this shape is
-// left to the full parser and the slow path, which decide the same for it.
-// Any thread; some ten nanoseconds for a whole burst's worth of prefetched headers.
+// Recognising the common shape: a plain IPv4 or IPv6 packet of TCP, UDP or ICMP echo with nothing
+// odd about it, straight from a port or inside a tunnel. It takes a handful of loads and compares
+// to know one, and they are all that is needed to build its key. Whatever is not certainly of this
+// shape is left to the full parser and the slow path, which decide the same for it. Any thread;
+// some ten nanoseconds for a whole burst's worth of prefetched headers.
 #pragma once
-
-#include <cstdint>
 
 #include "flows/key.hpp"
 #include "flows/packet/headers.hpp"
+
+#include <cstdint>
 
 namespace gannet::dataplane {
 
 /// What the fast path knows of a packet of the common shape.
 struct CommonPacket {
-  std::uint8_t* frame;         // The (inner) Ethernet header.
-  std::uint32_t frame_bytes;   // Of the (inner) frame, padding included.
-  std::uint16_t ip_bytes;      // Of the IP packet.
+  std::uint8_t* frame;        // The (inner) Ethernet header.
+  std::uint32_t frame_bytes;  // Of the (inner) frame, padding included.
+  std::uint16_t ip_bytes;     // Of the IP packet.
   std::uint8_t protocol;
   bool is_v4;
 };
@@ -28,8 +28,8 @@ inline constexpr std::uint32_t kMinIpv6Frame = kEthernetBytes + 40 + 8;
 
 namespace detail {
 
-// Looks at an L4 header with at least eight bytes; `l4_bytes` is what the IP header promises and what
-// is there. On success writes the two words that stand for ports.
+// Looks at an L4 header with at least eight bytes; `l4_bytes` is what the IP header promises and
+// what is there. On success writes the two words that stand for ports.
 [[nodiscard]] inline bool read_common_l4(const std::uint8_t* l4, std::uint32_t l4_bytes,
                                          std::uint8_t protocol, Be16& source_port,
                                          Be16& destination_port) {
@@ -56,14 +56,14 @@ namespace detail {
   if (protocol == packet::kProtoIcmp) {
     return icmp.type == packet::kIcmpEchoRequest || icmp.type == packet::kIcmpEchoReply;
   }
-  return protocol == packet::kProtoIcmp6 && (icmp.type == packet::kIcmp6EchoRequest ||
-                                             icmp.type == packet::kIcmp6EchoReply);
+  return protocol == packet::kProtoIcmp6 &&
+         (icmp.type == packet::kIcmp6EchoRequest || icmp.type == packet::kIcmp6EchoReply);
 }
 
 }  // namespace detail
 
-/// Whether a frame holds a common IPv4 packet (no options, no fragment, TTL above 1); fills in `out`
-/// and `key`.
+/// Whether a frame holds a common IPv4 packet (no options, no fragment, TTL above 1); fills in
+/// `out` and `key`.
 [[nodiscard]] inline bool read_common_v4(std::uint8_t* frame, std::uint32_t size, flows::Zone zone,
                                          CommonPacket& out, flows::Ip4Key& key) {
   if (size < kMinIpv4Frame) return false;
@@ -71,7 +71,8 @@ namespace detail {
   if ((load<std::uint32_t>(frame + 12) & 0x00ff'ffff) != 0x0045'0008) return false;
   const auto& ip = packet::header_at<packet::Ipv4Header>(frame + kEthernetBytes);
   const std::uint32_t total = ip.total_length.host();
-  constexpr std::uint16_t kFragmentBits = Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
+  constexpr std::uint16_t kFragmentBits =
+      Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
   if ((ip.flags_offset.raw() & kFragmentBits) != 0 || ip.ttl <= 1) return false;
   if (total < 28 || total + kEthernetBytes > size) return false;
   key = load<flows::Ip4Key>(&ip.ttl);
@@ -110,14 +111,15 @@ struct CommonTunnel {
 };
 
 /// Whether a frame from the underlay is a plain VXLAN packet to `vtep`.
-[[nodiscard]] inline bool read_common_tunnel(const std::uint8_t* frame, std::uint32_t size, Ip4 vtep,
-                                             std::uint16_t udp_port, CommonTunnel& out) {
+[[nodiscard]] inline bool read_common_tunnel(const std::uint8_t* frame, std::uint32_t size,
+                                             Ip4 vtep, std::uint16_t udp_port, CommonTunnel& out) {
   if (size < packet::kVxlanOverIpv4Bytes + kMinIpv4Frame) return false;
   if ((load<std::uint32_t>(frame + 12) & 0x00ff'ffff) != 0x0045'0008) return false;
   const auto& ip = packet::header_at<packet::Ipv4Header>(frame + 14);
   const auto& udp = packet::header_at<packet::UdpHeader>(frame + 34);
   const auto& vxlan = packet::header_at<packet::VxlanHeader>(frame + 42);
-  constexpr std::uint16_t kFragmentBits = Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
+  constexpr std::uint16_t kFragmentBits =
+      Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
   const std::uint32_t total = ip.total_length.host();
   const bool is_plain = ip.protocol == packet::kProtoUdp && ip.destination == vtep &&
                         udp.destination_port.host() == udp_port &&

@@ -56,8 +56,8 @@ bool is_routed(const Ingress& in, const Way& way, std::uint16_t from_subnet) {
 }  // namespace
 
 std::uint16_t tunnel_source_port(const IpTuple& t) {
-  const std::uint64_t h = affinity_hash(t.source, t.destination, t.source_port, t.destination_port,
-                                        t.protocol, false);
+  const std::uint64_t h =
+      affinity_hash(t.source, t.destination, t.source_port, t.destination_port, t.protocol, false);
   return static_cast<std::uint16_t>(0xc000 | (h >> 50));
 }
 

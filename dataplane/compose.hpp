@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From a decision to a pair of flows: the one place where actions are made. The forward flow follows
-// from the finished FirstPacket; the reverse flow is its inverse. What depends on how the sender
-// addresses its frames (which MAC it sends to, through which tunnel) is settled for each direction when
-// its first packet comes: attach() does it, for the forward flow at once, for the reverse flow with the
-// first reply.
-// Called by the slow path of the owning worker.
+// From a decision to a pair of flows: the one place where actions are made. The forward flow
+// follows from the finished FirstPacket; the reverse flow is its inverse. What depends on how the
+// sender addresses its frames (which MAC it sends to, through which tunnel) is settled for each
+// direction when its first packet comes: attach() does it, for the forward flow at once, for the
+// reverse flow with the first reply. Called by the slow path of the owning worker.
 #pragma once
 
 #include "dataplane/drops.hpp"
@@ -16,11 +15,11 @@ namespace gannet::dataplane {
 
 /// Where one direction of a connection leads.
 struct Way {
-  flows::Zone out;               // The zone in which its replies arrive.
+  flows::Zone out;  // The zone in which its replies arrive.
   std::uint32_t hop = kNoHop;
-  bool is_tunnel = false;        // The hop encapsulates.
-  bool is_local = false;         // To a port of this host's VMs.
-  const Mac* mac = nullptr;      // Of the receiving host, if it is an address of a VPC.
+  bool is_tunnel = false;           // The hop encapsulates.
+  bool is_local = false;            // To a port of this host's VMs.
+  const Mac* mac = nullptr;         // Of the receiving host, if it is an address of a VPC.
   std::uint16_t subnet = kNoIndex;  // Of the receiving host.
 };
 
@@ -32,7 +31,8 @@ struct Way {
 [[nodiscard]] Way way_back(const Snapshot& policy, flows::Zone zone, const IpTuple& original,
                            Ip4 tunnel_source);
 
-/// Fills in the keys, tuples and checksum changes of both flows. The actions still have to be attached.
+/// Fills in the keys, tuples and checksum changes of both flows. The actions still have to be
+/// attached.
 template <typename Key>
 void compose(const FirstPacket& first, const Way& forward_way, flows::Connection<Key>& connection);
 
@@ -43,8 +43,8 @@ template <typename Key>
 [[nodiscard]] DropReason attach(flows::Flow<Key>& flow, const Ingress& in, const Way& way,
                                 std::uint16_t from_subnet, const Snapshot& policy);
 
-/// The UDP source port of a tunnel for packets that carry `tuple`: the same on every host and for ever,
-/// in 49152-65535 (RFC 7348, 5).
+/// The UDP source port of a tunnel for packets that carry `tuple`: the same on every host and for
+/// ever, in 49152-65535 (RFC 7348, 5).
 [[nodiscard]] std::uint16_t tunnel_source_port(const IpTuple& tuple);
 
 extern template void compose(const FirstPacket&, const Way&, flows::Ip4Connection&);

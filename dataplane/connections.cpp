@@ -12,7 +12,7 @@ using flows::kNoConnection;
 using flows::TimeoutClass;
 using flows::ZoneKind;
 
-constexpr Ticks kRetryTicks = 16;  // 17 ms: another worker's ring was full.
+constexpr Ticks kRetryTicks = 16;                    // 17 ms: another worker's ring was full.
 constexpr std::uint32_t kIcmpErrorsPerSecond = 100;  // For each ENI; a guess between Linux's 1,000
                                                      // for a host and OVN's 10 for a port.
 constexpr unsigned kPortTries = 64;
@@ -78,8 +78,7 @@ std::uint16_t subnet_of_sender(const Ingress& in, const IpAddress& source, const
 }
 
 std::uint64_t hash_address(const IpAddress& ip) {
-  return (load<std::uint64_t>(ip.data()) ^ load<std::uint64_t>(ip.data() + 8)) *
-         0x9e3779b97f4a7c15;
+  return (load<std::uint64_t>(ip.data()) ^ load<std::uint64_t>(ip.data() + 8)) * 0x9e3779b97f4a7c15;
 }
 
 }  // namespace
@@ -87,11 +86,11 @@ std::uint64_t hash_address(const IpAddress& ip) {
 Result<std::unique_ptr<Connections>> Connections::create(const TrackingConfig& config,
                                                          const flows::HashSeed& seed, Nanos now,
                                                          Mailbox mailbox) {
-  auto v4 = flows::Ip4FlowTable::create(config.ip4_capacity, seed, to_ticks(now),
-                                        config.use_huge_pages);
+  auto v4 =
+      flows::Ip4FlowTable::create(config.ip4_capacity, seed, to_ticks(now), config.use_huge_pages);
   if (!v4) return tl::unexpected(v4.error());
-  auto v6 = flows::Ip6FlowTable::create(config.ip6_capacity, seed, to_ticks(now),
-                                        config.use_huge_pages);
+  auto v6 =
+      flows::Ip6FlowTable::create(config.ip6_capacity, seed, to_ticks(now), config.use_huge_pages);
   if (!v6) return tl::unexpected(v6.error());
   auto mappings = NatMappings::create(config.ip4_capacity, seed);
   if (!mappings) return tl::unexpected(mappings.error());
@@ -132,8 +131,8 @@ std::uint32_t Connections::allocate(Ticks now) {
   return table<Key>().allocate();
 }
 
-// Composes the flows so that the reverse key is nobody else's: a packet to a VIP and one straight to
-// its backend may leave with equal tuples (L13). The source port gives way.
+// Composes the flows so that the reverse key is nobody else's: a packet to a VIP and one straight
+// to its backend may leave with equal tuples (L13). The source port gives way.
 template <typename Key>
 bool Connections::avoid_conflict(FirstPacket& first, const Way& way,
                                  flows::Connection<Key>& connection, std::uint32_t replaces) {
@@ -205,7 +204,8 @@ Admission Connections::open(FirstPacket& first, const PacketFacts& facts, std::u
     return refuse(reason);
   };
   const Way way = way_of(first);
-  if (!avoid_conflict(first, way, connection, replaces)) return give_back(DropReason::tuple_conflict);
+  if (!avoid_conflict(first, way, connection, replaces))
+    return give_back(DropReason::tuple_conflict);
   const DropReason attached =
       attach(connection.flows[0], first.in, way, first.from_subnet(), first.policy);
   if (attached != DropReason::kNone) return give_back(attached);
@@ -276,8 +276,8 @@ DropReason Connections::judge_again(std::uint32_t index, const Snapshot& policy,
   return attach_direction(connection, Direction::kForward, in, policy);
 }
 
-// A connection that the policy still makes the same is stamped with the new generation; any other is
-// ended.
+// A connection that the policy still makes the same is stamped with the new generation; any other
+// is ended.
 template <typename Key>
 DropReason Connections::reevaluate(std::uint32_t index, const Snapshot& policy, Ticks now,
                                    std::uint32_t& rule) {
@@ -312,7 +312,8 @@ Admission Connections::refresh(flows::FlowRef ref, const Ingress& in, const Snap
                            flow.tunnel_source == in.tunnel_source &&
                            flow.destination_mac == in.destination_mac;
   if (!is_attached) {
-    // The way in may have changed: another gateway MAC, a peer that has moved. The decision has not.
+    // The way in may have changed: another gateway MAC, a peer that has moved. The decision has
+    // not.
     const auto before = flow;
     admission.reason = attach_direction(connection, ref.direction(), in, policy);
     if (admission.reason != DropReason::kNone) {
@@ -321,8 +322,8 @@ Admission Connections::refresh(flows::FlowRef ref, const Ingress& in, const Snap
     }
   }
   auto& shared = connection.shared;
-  const bool is_first_reply = is_reply && ref.direction() == Direction::kReverse &&
-                              (shared.flags & flows::kSeenReply) == 0;
+  const bool is_first_reply =
+      is_reply && ref.direction() == Direction::kReverse && (shared.flags & flows::kSeenReply) == 0;
   if (is_first_reply) {
     shared.flags |= flows::kSeenReply;
     if (flow.key.protocol == packet::kProtoUdp) shared.timeout_class = TimeoutClass::kUdpStream;
@@ -484,27 +485,27 @@ std::uint16_t Connections::natural_owner(const Snapshot& policy, flows::Zone zon
       return worker_of(policy.nat_addresses[address->index].eni_of_port(port));
     }
   }
-  const std::uint64_t h = hash_address(tuple.source) + hash_address(tuple.destination) +
-                          (std::uint64_t{tuple.source_port} + tuple.destination_port) *
-                              0xbf58476d1ce4e5b9;
+  const std::uint64_t h =
+      hash_address(tuple.source) + hash_address(tuple.destination) +
+      (std::uint64_t{tuple.source_port} + tuple.destination_port) * 0xbf58476d1ce4e5b9;
   return static_cast<std::uint16_t>(((h >> 32) * config_.worker_count) >> 32);
 }
 
 bool Connections::may_send_icmp_error(flows::Zone zone, Nanos now) {
-  TokenBucket& bucket = zone.kind == ZoneKind::kEni ? usage_[zone.index].icmp_errors
-                                                    : outside_icmp_errors_;
+  TokenBucket& bucket =
+      zone.kind == ZoneKind::kEni ? usage_[zone.index].icmp_errors : outside_icmp_errors_;
   return bucket.take(kIcmpErrorsPerSecond, 1, now);
 }
 
-#define GANNET_INSTANTIATE(Key)                                                                  \
-  template Admission Connections::open<Key>(FirstPacket&, const PacketFacts&, std::uint32_t);     \
-  template Admission Connections::refresh<Key>(flows::FlowRef, const Ingress&, const Snapshot&,   \
-                                               Ticks, bool);                                      \
-  template flows::TcpVerdict Connections::track<Key>(flows::FlowRef, const flows::TcpSegment&,    \
-                                                     Ticks);                                      \
-  template bool Connections::close<Key>(std::uint32_t, Ticks);                                    \
-  template bool Connections::add_redirect<Key>(const Key&, std::uint16_t);                        \
-  template void Connections::remove_redirect<Key>(const Key&, std::uint16_t);                     \
+#define GANNET_INSTANTIATE(Key)                                                                 \
+  template Admission Connections::open<Key>(FirstPacket&, const PacketFacts&, std::uint32_t);   \
+  template Admission Connections::refresh<Key>(flows::FlowRef, const Ingress&, const Snapshot&, \
+                                               Ticks, bool);                                    \
+  template flows::TcpVerdict Connections::track<Key>(flows::FlowRef, const flows::TcpSegment&,  \
+                                                     Ticks);                                    \
+  template bool Connections::close<Key>(std::uint32_t, Ticks);                                  \
+  template bool Connections::add_redirect<Key>(const Key&, std::uint16_t);                      \
+  template void Connections::remove_redirect<Key>(const Key&, std::uint16_t);                   \
   template void Connections::redirect_refused<Key>(const Key&, Ticks)
 GANNET_INSTANTIATE(flows::Ip4Key);
 GANNET_INSTANTIATE(flows::Ip6Key);

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The connections of one worker: opening them after a decision, tracking their packets, judging them
-// again when the policy has changed, ageing them and ending them. Everything that must happen together
-// when a connection comes or goes (flow table, NAT mapping, quota, redirects on other workers)
-// happens here and nowhere else.
-// Owned by one worker.
+// The connections of one worker: opening them after a decision, tracking their packets, judging
+// them again when the policy has changed, ageing them and ending them. Everything that must happen
+// together when a connection comes or goes (flow table, NAT mapping, quota, redirects on other
+// workers) happens here and nowhere else. Owned by one worker.
 #pragma once
-
-#include <array>
-#include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "dataplane/compose.hpp"
 #include "dataplane/first_packet.hpp"
@@ -18,6 +12,11 @@
 #include "dataplane/nat_mappings.hpp"
 #include "dataplane/token_bucket.hpp"
 #include "flows/flow_table.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
 
 namespace gannet::dataplane {
 
@@ -37,8 +36,9 @@ struct TrackingConfig {
 struct Admission {
   DropReason reason = DropReason::kNone;
   flows::FlowRef flow;
-  std::uint32_t rule = flows::kNoRule;     // That denied.
-  std::uint16_t redirect_worker = kNoIndex; // Worker that must know of the reply before this packet leaves.
+  std::uint32_t rule = flows::kNoRule;  // That denied.
+  std::uint16_t redirect_worker =
+      kNoIndex;  // Worker that must know of the reply before this packet leaves.
 };
 
 /// What opening a connection has to know of its first packet.
@@ -65,8 +65,9 @@ class Connections final {
     }
   }
 
-  /// Judges a first packet and, if it may, opens its connection. `replaces` is a finished connection of
-  /// the same tuple, ended only if the new one may be opened; kNoConnection otherwise.
+  /// Judges a first packet and, if it may, opens its connection. `replaces` is a finished
+  /// connection of the same tuple, ended only if the new one may be opened; kNoConnection
+  /// otherwise.
   template <typename Key>
   [[nodiscard]] Admission open(FirstPacket& first, const PacketFacts& facts,
                                std::uint32_t replaces);
@@ -99,8 +100,8 @@ class Connections final {
   /// \return true when none is left that was there when the policy came.
   bool sweep(const Snapshot& policy, Ticks now, unsigned budget);
 
-  /// Ends a connection now. \return false if another worker has to be told first and cannot yet; the
-  /// connection then ends by itself shortly.
+  /// Ends a connection now. \return false if another worker has to be told first and cannot yet;
+  /// the connection then ends by itself shortly.
   template <typename Key>
   bool close(std::uint32_t index, Ticks now);
 

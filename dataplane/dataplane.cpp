@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/dataplane.hpp"
 
-#include <pthread.h>
-#include <sys/random.h>
-
 #include <algorithm>
 #include <chrono>
 #include <string>
+
+#include <pthread.h>
+#include <sys/random.h>
 
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -114,8 +114,10 @@ Result<void> Dataplane::make_workers() {
     config.tracking = config_.tracking;
     config.tracking.worker = i;
     config.tracking.worker_count = static_cast<std::uint16_t>(count);
-    config.tracking.ip4_capacity = std::max((config_.tracking.ip4_capacity + count - 1) / count, 1u);
-    config.tracking.ip6_capacity = std::max((config_.tracking.ip6_capacity + count - 1) / count, 1u);
+    config.tracking.ip4_capacity =
+        std::max((config_.tracking.ip4_capacity + count - 1) / count, 1u);
+    config.tracking.ip6_capacity =
+        std::max((config_.tracking.ip6_capacity + count - 1) / count, 1u);
     config.fragment_timeout = config_.fragment_timeout;
     config.idle = config_.idle;
     config.core = config_.cores[i];

@@ -3,25 +3,25 @@
 // counters, told to stop. Owns ports, packet memory, rings and workers. One thread calls it.
 #pragma once
 
+#include "dataplane/port.hpp"
+#include "dataplane/worker.hpp"
+
 #include <memory>
 #include <span>
 #include <thread>
 #include <vector>
 
-#include "dataplane/port.hpp"
-#include "dataplane/worker.hpp"
-
 namespace gannet::dataplane {
 
 struct DataplaneConfig {
-  std::span<const PortConfig> ports;     // Their place is their dataplane port id.
-  std::span<const unsigned> cores;       // One worker each.
+  std::span<const PortConfig> ports;  // Their place is their dataplane port id.
+  std::span<const unsigned> cores;    // One worker each.
   Idle idle = Idle::kAdaptive;
-  TrackingConfig tracking;               // Capacities are those of the whole dataplane.
+  TrackingConfig tracking;  // Capacities are those of the whole dataplane.
   Ticks fragment_timeout = duration_ticks(2 * kNanosPerSecond);
-  std::uint32_t buffer_count = 16'384;   // Packet buffers.
-  std::uint16_t max_mtu = 1'500;         // Of any port; a frame is never in pieces.
-  bool has_own_threads = true;           // False: a test calls poll() of the workers.
+  std::uint32_t buffer_count = 16'384;  // Packet buffers.
+  std::uint16_t max_mtu = 1'500;        // Of any port; a frame is never in pieces.
+  bool has_own_threads = true;          // False: a test calls poll() of the workers.
   Clock clock{};
 };
 

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The last dropped packets of a worker that the slow path saw: when, where, why, by which rule. A ring
-// that is overwritten; the worker writes it and copies it out when asked.
-// Owned by one worker.
+// The last dropped packets of a worker that the slow path saw: when, where, why, by which rule. A
+// ring that is overwritten; the worker writes it and copies it out when asked. Owned by one worker.
 #pragma once
-
-#include <array>
-#include <cstdint>
 
 #include "dataplane/drops.hpp"
 #include "dataplane/tuple.hpp"
 #include "flows/base/time.hpp"
 #include "flows/connection.hpp"
+
+#include <array>
+#include <cstdint>
 
 namespace gannet::dataplane {
 

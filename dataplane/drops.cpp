@@ -19,7 +19,9 @@ static_assert(std::size(kTexts) == kDropReasonCount);
 
 }  // namespace
 
-std::string_view name_of(DropReason reason) { return kTexts[static_cast<std::size_t>(reason)].name; }
+std::string_view name_of(DropReason reason) {
+  return kTexts[static_cast<std::size_t>(reason)].name;
+}
 
 std::string_view sentence_of(DropReason reason) {
   return kTexts[static_cast<std::size_t>(reason)].sentence;

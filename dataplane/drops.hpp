@@ -2,11 +2,11 @@
 // Drop reasons as an enumeration; drops.def is the list. Any thread.
 #pragma once
 
+#include "flows/packet/parse.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-
-#include "flows/packet/parse.hpp"
 
 namespace gannet::dataplane {
 

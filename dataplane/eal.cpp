@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/eal.hpp"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include <sched.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -53,17 +53,14 @@ Result<Eal> Eal::start(const EalConfig& config) {
                 std::to_string(config.memory_bytes >> 20) +
                 " MiB: reserve more (vm.nr_hugepages), or set 'auto'");
   }
-  std::vector<std::string> args = {config.program,
-                                   main_lcore(),
-                                   "--file-prefix=" + file_prefix(),
-                                   "--log-level=*:error",
-                                   // Complains of its flow support, which nothing here uses.
-                                   "--log-level=pmd.net.tap:critical",
-                                   "-m",
-                                   std::to_string(config.memory_bytes >> 20)};
+  std::vector<std::string> args = {
+      config.program, main_lcore(), "--file-prefix=" + file_prefix(), "--log-level=*:error",
+      // Complains of its flow support, which nothing here uses.
+      "--log-level=pmd.net.tap:critical", "-m", std::to_string(config.memory_bytes >> 20)};
   args.emplace_back(has_huge ? "--in-memory" : "--no-huge");
   if (config.pci_devices.empty()) args.emplace_back("--no-pci");
-  for (const char* address : config.pci_devices) args.emplace_back(std::string("--allow=") + address);
+  for (const char* address : config.pci_devices)
+    args.emplace_back(std::string("--allow=") + address);
   for (const char* plugin : config.plugins) {
     args.emplace_back("-d");
     args.emplace_back(plugin);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DPDK's environment layer: started once by the main thread before anything else of DPDK, ended last.
+// DPDK's environment layer: started once by the main thread before anything else of DPDK, ended
+// last.
 #pragma once
+
+#include "flows/base/result.hpp"
 
 #include <cstdint>
 #include <span>
-
-#include "flows/base/result.hpp"
 
 namespace gannet::dataplane {
 
@@ -13,7 +14,8 @@ enum class HugePages : std::uint8_t { kAuto, kRequired, kNone };
 
 struct EalConfig {
   const char* program = "gannetd";
-  std::uint64_t memory_bytes = std::uint64_t{512} << 20;  // For packet buffers and DPDK's own needs.
+  std::uint64_t memory_bytes = std::uint64_t{512}
+                               << 20;  // For packet buffers and DPDK's own needs.
   HugePages huge_pages = HugePages::kAuto;
   std::span<const char* const> pci_devices;  // Addresses; all others are left alone.
   std::span<const char* const> plugins;      // Driver files to load.

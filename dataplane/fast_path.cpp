@@ -22,8 +22,7 @@ std::uint8_t tos_of(const std::uint8_t* ip, bool is_v4) {
 
 }  // namespace
 
-void FastPath::read(PortContext& port, rte_mbuf** packets, unsigned count,
-                    const Snapshot& policy) {
+void FastPath::read(PortContext& port, rte_mbuf** packets, unsigned count, const Snapshot& policy) {
   for (unsigned i = 0; i < count; ++i) {
     if (i + kPrefetchAhead < count) {
       __builtin_prefetch(rte_pktmbuf_mtod(packets[i + kPrefetchAhead], const void*));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The fast path: a burst of packets is read, looked up and sent in passes, so that the memory that each
-// needs is on its way while the others are worked on:
+// The fast path: a burst of packets is read, looked up and sent in passes, so that the memory that
+// each needs is on its way while the others are worked on:
 //
 //   1  read the headers, build and hash the key, prefetch the bucket
 //   2  match the tags, prefetch the flow and its connection
@@ -9,13 +9,13 @@
 // Nothing in it locks, allocates, logs or asks the time. Owned by one worker.
 #pragma once
 
-#include <cstdint>
-
 #include "dataplane/common_shape.hpp"
 #include "dataplane/connections.hpp"
 #include "dataplane/neighbors.hpp"
 #include "dataplane/port_context.hpp"
 #include "dataplane/transmit.hpp"
+
+#include <cstdint>
 
 #include <rte_mbuf.h>
 
@@ -32,8 +32,8 @@ class FastPath final {
         transmitter_(transmitter),
         counters_(counters) {}
 
-  /// Works on packets that have come in by `port`, at most kBurst. Calls `slow(packet)` for each one
-  /// that it leaves alone; all others are sent or dropped.
+  /// Works on packets that have come in by `port`, at most kBurst. Calls `slow(packet)` for each
+  /// one that it leaves alone; all others are sent or dropped.
   template <typename Slow>
   void process(PortContext& port, rte_mbuf** packets, unsigned count, const Snapshot& policy,
                Nanos now, Slow&& slow) {
@@ -78,7 +78,7 @@ class FastPath final {
   const NeighborTable& neighbors_;
   Transmitter& transmitter_;
   PathCounters& counters_;
-  std::uint32_t last_vni_ = 0;          // A tunnel's packets mostly come in a row.
+  std::uint32_t last_vni_ = 0;  // A tunnel's packets mostly come in a row.
   std::uint16_t last_vpc_ = kNoIndex;
   std::uint32_t last_generation_ = 0;
   Slot slots_[kBurst];

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A connection's first packet on its way through the layers: where it came in, what it carries now,
-// where it is going, and what has been decided. Each layer reads and changes this record; compose.cpp
-// turns the finished one into a pair of flows. Lives on the stack of the worker.
+// where it is going, and what has been decided. Each layer reads and changes this record;
+// compose.cpp turns the finished one into a pair of flows. Lives on the stack of the worker.
 #pragma once
-
-#include <cstdint>
 
 #include "dataplane/drops.hpp"
 #include "dataplane/snapshot.hpp"
@@ -12,6 +10,8 @@
 #include "dataplane/tuple.hpp"
 #include "flows/base/time.hpp"
 #include "flows/key.hpp"
+
+#include <cstdint>
 
 namespace gannet::dataplane {
 
@@ -45,19 +45,19 @@ struct FirstPacket {
   const Snapshot& policy;
   const Ingress& in;
   const IpTuple original;
-  unsigned worker = 0;       // That decides; counts rule matches.
+  unsigned worker = 0;  // That decides; counts rule matches.
   Ticks now = 0;
   Trace* trace = nullptr;
   bool is_rehearsal = false;        // Decide only: hold no port, count no rule.
   bool skips_groups = false;        // Re-evaluation of a connection whose rules persist.
   const IpTuple* pinned = nullptr;  // Re-evaluation: the tuple that the connection leaves with now.
 
-  IpTuple current;           // As translated so far.
+  IpTuple current;  // As translated so far.
   Target target = Target::kNone;
-  std::uint16_t vpc = kNoIndex;        // That the destination is looked up in.
-  const Endpoint* from = nullptr;      // Of the source, if it is an address of a VPC.
-  const Endpoint* to = nullptr;        // Of Target::kEndpoint.
-  const Route* route = nullptr;        // That was taken, of a VM's packet.
+  std::uint16_t vpc = kNoIndex;    // That the destination is looked up in.
+  const Endpoint* from = nullptr;  // Of the source, if it is an address of a VPC.
+  const Endpoint* to = nullptr;    // Of Target::kEndpoint.
+  const Route* route = nullptr;    // That was taken, of a VM's packet.
   HeldMapping mapping;
   std::uint32_t egress_rule = flows::kNoRule;
   std::uint32_t ingress_rule = flows::kNoRule;
@@ -68,7 +68,9 @@ struct FirstPacket {
   /// The sending ENI of zone kEni.
   [[nodiscard]] const Eni& sender() const { return policy.enis[in.zone.index]; }
   /// The subnets of both ends; kNoIndex for hosts outside.
-  [[nodiscard]] std::uint16_t from_subnet() const { return from != nullptr ? from->subnet : kNoIndex; }
+  [[nodiscard]] std::uint16_t from_subnet() const {
+    return from != nullptr ? from->subnet : kNoIndex;
+  }
   [[nodiscard]] std::uint16_t to_subnet() const { return to != nullptr ? to->subnet : kNoIndex; }
 
   void note(Step step, std::uint32_t value = 0) {

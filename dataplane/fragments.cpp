@@ -16,8 +16,8 @@ bool is_same_packet(const Fragments::Piece& a, const Fragments::Piece& b) {
 Fragments::Fragments(Ticks timeout, unsigned capacity)
     : timeout_(timeout), entries_(capacity), max_per_zone_(std::max(capacity / 4, 1u)) {}
 
-// The entry of the piece's packet, or a free one for it; null if there is no room. The table is small
-// and fragments are rare: a walk is cheaper than an index that somebody could aim at.
+// The entry of the piece's packet, or a free one for it; null if there is no room. The table is
+// small and fragments are rare: a walk is cheaper than an index that somebody could aim at.
 Fragments::Entry* Fragments::find_or_take(const Piece& piece, Ticks now) {
   Entry* free = nullptr;
   unsigned of_zone = 0;
@@ -45,17 +45,16 @@ DropReason Fragments::insert(Entry& entry, const Piece& piece) {
   if (entry.is_poisoned) return DropReason::fragment_overlap;
   const std::uint32_t end = std::uint32_t{piece.offset} + piece.size;
   auto* const last = entry.spans.data() + entry.count;
-  auto* const at =
-      std::find_if(entry.spans.data(), last,
-                   [&](const Entry::Span& s) { return s.offset >= piece.offset; });
+  auto* const at = std::find_if(entry.spans.data(), last,
+                                [&](const Entry::Span& s) { return s.offset >= piece.offset; });
   if (at != last && at->offset == piece.offset && at->size == piece.size) {
     return DropReason::fragment_duplicate;
   }
   const bool overlaps_next = at != last && at->offset < end;
   const bool overlaps_previous =
       at != entry.spans.data() && std::uint32_t{at[-1].offset} + at[-1].size > piece.offset;
-  const bool contradicts_end = (entry.has_last && (piece.is_last || end > entry.total)) ||
-                               (piece.is_last && at != last);
+  const bool contradicts_end =
+      (entry.has_last && (piece.is_last || end > entry.total)) || (piece.is_last && at != last);
   if (overlaps_next || overlaps_previous || contradicts_end) {
     entry.is_poisoned = true;
     return DropReason::fragment_overlap;

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fragments wait here until their packet is whole; then they go on one by one, in order, as they are.
-// Only so can the first fragment's ports decide about all of them, in whatever order they come (F4, G1),
-// and overlapping ones be refused as a whole (RFC 5722, R11). Nothing is ever put together or cut anew.
+// Fragments wait here until their packet is whole; then they go on one by one, in order, as they
+// are. Only so can the first fragment's ports decide about all of them, in whatever order they come
+// (F4, G1), and overlapping ones be refused as a whole (RFC 5722, R11). Nothing is ever put
+// together or cut anew.
 //
-// Bounded in packets, fragments and time, and each zone in its share, so that one tenant's fragments
-// never keep out another's (G14, S10). Holds packets by opaque handles; the caller frees what comes
-// back. Owned by one worker.
+// Bounded in packets, fragments and time, and each zone in its share, so that one tenant's
+// fragments never keep out another's (G14, S10). Holds packets by opaque handles; the caller frees
+// what comes back. Owned by one worker.
 #pragma once
-
-#include <array>
-#include <cstdint>
-#include <vector>
 
 #include "dataplane/drops.hpp"
 #include "dataplane/tuple.hpp"
 #include "flows/base/time.hpp"
 #include "flows/key.hpp"
+
+#include <array>
+#include <cstdint>
+#include <vector>
 
 namespace gannet::dataplane {
 
@@ -62,9 +63,9 @@ class Fragments final {
     bool is_used = false;
     bool is_poisoned = false;  // Overlapped: the rest is refused until the time is up.
     bool has_last = false;
-    Piece key;                 // Of the first piece that came; only the identity counts.
+    Piece key;  // Of the first piece that came; only the identity counts.
     Ticks deadline = 0;
-    std::uint32_t total = 0;   // Bytes of the whole, once the last fragment is here.
+    std::uint32_t total = 0;  // Bytes of the whole, once the last fragment is here.
     std::uint32_t received = 0;
     unsigned count = 0;
     struct Span {

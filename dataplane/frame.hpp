@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A packet's bytes as the slow path handles them: contiguous, with room before and behind. The worker
-// makes one from an mbuf and puts the changes back. Free of DPDK, so that everything above it can be
-// tested with plain memory. A value that points into a buffer which somebody else owns.
+// A packet's bytes as the slow path handles them: contiguous, with room before and behind. The
+// worker makes one from an mbuf and puts the changes back. Free of DPDK, so that everything above
+// it can be tested with plain memory. A value that points into a buffer which somebody else owns.
 #pragma once
-
-#include <cstdint>
 
 #include "flows/base/check.hpp"
 #include "flows/packet/headers.hpp"
+
+#include <cstdint>
 
 namespace gannet::dataplane {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/icmp_error.hpp"
 
+#include "flows/packet/checksum.hpp"
+
 #include <algorithm>
 #include <cstring>
-
-#include "flows/packet/checksum.hpp"
 
 namespace gannet::dataplane {
 namespace {
@@ -64,8 +64,8 @@ void write_v6(std::uint8_t* at, const IpAddress& source, const Ip6& destination,
   store(at, ip);
 }
 
-// Where the checksum of the quoted L4 header lies, or null if the quotation ends before it or there is
-// none.
+// Where the checksum of the quoted L4 header lies, or null if the quotation ends before it or there
+// is none.
 Be16* quoted_checksum(std::uint8_t* frame, const packet::Parsed& quoted) {
   std::size_t offset = 0;
   switch (quoted.protocol) {
@@ -125,9 +125,8 @@ void rewrite_quoted(std::uint8_t* frame, const packet::Parsed& quoted, const Err
     delta.replace(Be16(t.quoted_before.source_port), Be16(t.quoted_after.source_port));
   }
   if (Be16* const checksum = quoted_checksum(frame, quoted); checksum != nullptr) {
-    *checksum = quoted.protocol == packet::kProtoUdp
-                    ? packet::update_udp(*checksum, delta.folded())
-                    : packet::update(*checksum, delta.folded());
+    *checksum = quoted.protocol == packet::kProtoUdp ? packet::update_udp(*checksum, delta.folded())
+                                                     : packet::update(*checksum, delta.folded());
   }
   rewrite_addresses(frame + quoted.l3_offset, is_v4, t.quoted_after.source,
                     t.quoted_after.destination);

@@ -3,11 +3,11 @@
 // connection, the packet that it quotes included (RFC 5508, REQ-4 and 5). Stateless; any worker.
 #pragma once
 
-#include <cstdint>
-
 #include "dataplane/frame.hpp"
 #include "dataplane/tuple.hpp"
 #include "flows/packet/parse.hpp"
+
+#include <cstdint>
 
 namespace gannet::dataplane {
 
@@ -18,13 +18,13 @@ enum class IcmpProblem : std::uint8_t {
   kProhibited,  // 3/13, 1/1
 };
 
-/// Whether an error may be sent about a packet at all (RFC 1122, 3.2.2; RFC 4443, 2.4 (e)): not about
-/// ICMP errors, later fragments, group addresses or senders that are no single host.
+/// Whether an error may be sent about a packet at all (RFC 1122, 3.2.2; RFC 4443, 2.4 (e)): not
+/// about ICMP errors, later fragments, group addresses or senders that are no single host.
 [[nodiscard]] bool may_report(const Frame& frame, const packet::Parsed& parsed);
 
-/// Turns the frame into an error about the packet that it holds, from `source` to the packet's sender,
-/// MACs turned round. Quotes as much as 576 bytes (v6: 1,280) allow.
-/// \param mtu of kTooBig, in bytes. \return false if the frame has not the headroom.
+/// Turns the frame into an error about the packet that it holds, from `source` to the packet's
+/// sender, MACs turned round. Quotes as much as 576 bytes (v6: 1,280) allow. \param mtu of kTooBig,
+/// in bytes. \return false if the frame has not the headroom.
 [[nodiscard]] bool make_icmp_error(Frame& frame, const packet::Parsed& parsed, IcmpProblem problem,
                                    const IpAddress& source, std::uint16_t mtu);
 

@@ -7,7 +7,7 @@
 #include "dataplane/layers/security_group.hpp"
 
 // Goes on to the next layer unless this one drops the packet.
-#define GANNET_PASS(layer)                                   \
+#define GANNET_PASS(layer)                                    \
   if (const DropReason r = (layer); r != DropReason::kNone) { \
     return r;                                                 \
   }                                                           \

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The judge takes a connection's first packet through the layers, in the fixed order of its direction:
+// The judge takes a connection's first packet through the layers, in the fixed order of its
+// direction:
 //
 //   from a VM         anti-spoofing, egress groups, load balancer, route, NAT, ingress groups
 //   from a tunnel     load balancer, delivery, ingress groups
 //   from the underlay public address (NAT, load balancer), ingress groups
 //
-// It changes nothing but the FirstPacket and the NAT port that it takes, so the same code decides real
-// packets, answers "what if", and runs policy tests without a dataplane.
-// One for each worker.
+// It changes nothing but the FirstPacket and the NAT port that it takes, so the same code decides
+// real packets, answers "what if", and runs policy tests without a dataplane. One for each worker.
 #pragma once
 
 #include "dataplane/first_packet.hpp"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What workers tell each other, one message a ring slot. A worker never waits for another: if a ring is
-// full, a packet is dropped and counted, and everything else is tried again later.
+// What workers tell each other, one message a ring slot. A worker never waits for another: if a
+// ring is full, a packet is dropped and counted, and everything else is tried again later.
 #pragma once
 
-#include <cstdint>
-
 #include "flows/key.hpp"
+
+#include <cstdint>
 
 struct rte_mbuf;
 
@@ -22,13 +22,13 @@ enum class MessageKind : std::uint8_t {
 /// One message; 64 bytes, so that a ring slot is a cache line.
 struct alignas(64) Message {
   MessageKind kind = MessageKind::kIngress;
-  Family family = Family::kIpv4;    // Of `key`.
-  std::uint16_t from = 0;           // Worker.
-  std::uint16_t ingress_port = 0;   // kIngress, kTransmit: where the packet came in.
-  std::uint16_t port = 0;           // kTransmit: where it goes out.
-  rte_mbuf* packet = nullptr;       // kIngress, kTransmit.
+  Family family = Family::kIpv4;   // Of `key`.
+  std::uint16_t from = 0;          // Worker.
+  std::uint16_t ingress_port = 0;  // kIngress, kTransmit: where the packet came in.
+  std::uint16_t port = 0;          // kTransmit: where it goes out.
+  rte_mbuf* packet = nullptr;      // kIngress, kTransmit.
   union {
-    flows::Ip4Key v4;               // The redirect messages.
+    flows::Ip4Key v4;  // The redirect messages.
     flows::Ip6Key v6;
   };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/nat_mappings.hpp"
 
+#include "flows/base/check.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <utility>
-
-#include "flows/base/check.hpp"
 
 namespace gannet::dataplane {
 
@@ -39,7 +39,8 @@ std::uint32_t NatMappings::allocate() {
 std::uint32_t NatMappings::bucket_of(std::uint16_t eni, std::uint8_t protocol, Ip4 ip,
                                      std::uint16_t port) const {
   const std::uint64_t a = std::uint64_t{ip.raw()} << 32 | std::uint64_t{port} << 16 | eni;
-  const std::uint64_t h = flows::detail::multiply_fold(a ^ seed_, seed_ * 0x9e3779b97f4a7c15 + protocol);
+  const std::uint64_t h =
+      flows::detail::multiply_fold(a ^ seed_, seed_ * 0x9e3779b97f4a7c15 + protocol);
   return static_cast<std::uint32_t>(h) & bucket_mask_;
 }
 
@@ -49,8 +50,8 @@ std::uint32_t NatMappings::find_with(std::uint16_t eni, std::uint8_t protocol, I
   for (std::uint32_t i = buckets_[bucket_of(eni, protocol, ip, port)] - 1; i != kNone;
        i = mappings_[i].next_in_bucket) {
     const Mapping& m = mappings_[i];
-    const bool is_same = m.inside_ip == ip && m.inside_port == port && m.eni == eni &&
-                         m.protocol == protocol;
+    const bool is_same =
+        m.inside_ip == ip && m.inside_port == port && m.eni == eni && m.protocol == protocol;
     const bool is_in_block = m.public_ip == public_ip && m.public_port >= block.first &&
                              m.public_port - block.first < block.count;
     if (is_same && is_in_block) return i;
@@ -94,8 +95,8 @@ std::uint32_t NatMappings::find_or_make(const NatGateway& gateway, const Snapsho
   return i;
 }
 
-// A free port of the block, from a random place on (RFC 6056). When there is none left, one that only
-// lingers is taken from its last user (R22).
+// A free port of the block, from a random place on (RFC 6056). When there is none left, one that
+// only lingers is taken from its last user (R22).
 std::uint32_t NatMappings::free_port(const NatAddress& address, const PortBlock& block,
                                      std::uint8_t protocol) {
   random_ = random_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's MMIX generator.

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The port mappings of the ENIs of one worker: inside endpoint -> public address and port, the same for
-// every destination (endpoint-independent mapping, RFC 4787 REQ-1, RFC 5382 REQ-1). A mapping lives as
-// long as a connection holds it, and then stays reserved for its endpoint for 120 s (R22), or until
-// its ENI runs short of ports. Ports come from the ENI's block only, so that no ENI can starve another
-// and replies find their worker without a table.
+// The port mappings of the ENIs of one worker: inside endpoint -> public address and port, the same
+// for every destination (endpoint-independent mapping, RFC 4787 REQ-1, RFC 5382 REQ-1). A mapping
+// lives as long as a connection holds it, and then stays reserved for its endpoint for 120 s (R22),
+// or until its ENI runs short of ports. Ports come from the ENI's block only, so that no ENI can
+// starve another and replies find their worker without a table.
 //
 // Memory is fixed at start. Owned by one worker; the public side (NatPorts) is readable by all.
 #pragma once
-
-#include <cstdint>
 
 #include "dataplane/snapshot.hpp"
 #include "flows/base/region.hpp"
 #include "flows/base/time.hpp"
 #include "flows/connection.hpp"
 #include "flows/key.hpp"
+
+#include <cstdint>
 
 namespace gannet::dataplane {
 
@@ -32,7 +32,7 @@ class NatMappings {
     std::uint16_t public_port = 0;
     std::uint16_t eni = kNoIndex;
     std::uint8_t protocol = 0;
-    bool is_lingering = false;          // No connection holds it any more.
+    bool is_lingering = false;  // No connection holds it any more.
     std::uint32_t holder_count = 0;
     Ticks lingers_since = 0;
     std::uint32_t next_in_bucket = kNone;
@@ -50,8 +50,8 @@ class NatMappings {
                                    std::uint16_t eni, std::uint8_t protocol, Ip4 ip,
                                    std::uint16_t port) const;
 
-  /// Finds or makes the mapping, with nobody holding it yet. kNone if the ENI has no block, its block
-  /// has no free port, or all records are in use.
+  /// Finds or makes the mapping, with nobody holding it yet. kNone if the ENI has no block, its
+  /// block has no free port, or all records are in use.
   [[nodiscard]] std::uint32_t find_or_make(const NatGateway& gateway, const Snapshot& policy,
                                            std::uint16_t eni, std::uint8_t protocol, Ip4 ip,
                                            std::uint16_t port, Ticks now);

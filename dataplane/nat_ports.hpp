@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The ports of one public address of a NAT gateway: which inside endpoint has each. A block of ports
-// belongs to one ENI and so to one worker, which alone writes it; every worker may read all of it,
-// because a VM may call another one by its public address (hairpin). Lives as long as the address is
-// in any policy in use.
+// The ports of one public address of a NAT gateway: which inside endpoint has each. A block of
+// ports belongs to one ENI and so to one worker, which alone writes it; every worker may read all
+// of it, because a VM may call another one by its public address (hairpin). Lives as long as the
+// address is in any policy in use.
 #pragma once
+
+#include "flows/base/ip.hpp"
+#include "flows/packet/headers.hpp"
 
 #include <array>
 #include <atomic>
 #include <cstdint>
-
-#include "flows/base/ip.hpp"
-#include "flows/packet/headers.hpp"
 
 namespace gannet::dataplane {
 
@@ -69,8 +69,8 @@ class NatPorts {
   /// Gives the port to an endpoint; only the worker that owns the block may call this or clear().
   void assign(std::uint8_t protocol, std::uint16_t port, const InsideEndpoint& to,
               NatPortState state) {
-    const std::uint64_t word = std::uint64_t{to.ip.raw()} | std::uint64_t{to.port} << 32 |
-                               std::uint64_t{to.eni} << 48;
+    const std::uint64_t word =
+        std::uint64_t{to.ip.raw()} | std::uint64_t{to.port} << 32 | std::uint64_t{to.eni} << 48;
     slot(protocol, port)
         .store(state == NatPortState::kLingering ? word | kLingeringBit : word,
                std::memory_order_relaxed);

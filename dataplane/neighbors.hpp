@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The underlay's neighbours: which MAC has each next hop (ARP, RFC 826). The control thread gives out
-// the entries when it compiles a policy; workers read a MAC with one load for every packet that leaves
-// by the underlay, and any worker that sees an ARP message writes what it learns. One worker asks and
-// probes (run()).
+// The underlay's neighbours: which MAC has each next hop (ARP, RFC 826). The control thread gives
+// out the entries when it compiles a policy; workers read a MAC with one load for every packet that
+// leaves by the underlay, and any worker that sees an ARP message writes what it learns. One worker
+// asks and probes (run()).
 //
-// An entry's MAC is one 64-bit word: it is seen whole or not at all. Entries are never moved; one that
-// no policy uses any more is simply no longer probed.
+// An entry's MAC is one 64-bit word: it is seen whole or not at all. Entries are never moved; one
+// that no policy uses any more is simply no longer probed.
 #pragma once
-
-#include <atomic>
-#include <cstdint>
-#include <memory>
 
 #include "flows/base/ip.hpp"
 #include "flows/base/mac.hpp"
 #include "flows/base/time.hpp"
 #include "flows/next_hop.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
 
 namespace gannet::dataplane {
 
@@ -35,13 +35,16 @@ class NeighborTable {
   }
 
   /// Says that a packet waits for the entry. Any worker.
-  void want(std::uint32_t index) { entries_[index].is_wanted.store(true, std::memory_order_relaxed); }
+  void want(std::uint32_t index) {
+    entries_[index].is_wanted.store(true, std::memory_order_relaxed);
+  }
 
-  /// Takes note of what an ARP message says of its sender; unknown addresses are ignored. Any worker.
+  /// Takes note of what an ARP message says of its sender; unknown addresses are ignored. Any
+  /// worker.
   void learn(Ip4 ip, const Mac& mac, Ticks now);
 
-  /// Called by one worker a few times a second. Calls `ask(ip, mac)` for each question to send: mac is
-  /// the address to probe, or zero to ask everybody.
+  /// Called by one worker a few times a second. Calls `ask(ip, mac)` for each question to send: mac
+  /// is the address to probe, or zero to ask everybody.
   template <typename Ask>
   void run(Ticks now, Ask&& ask) {
     const std::uint32_t count = count_.load(std::memory_order_acquire);
@@ -56,10 +59,10 @@ class NeighborTable {
   struct Entry {
     Ip4 ip{};
     std::atomic<std::uint64_t> mac{0};
-    std::atomic<Ticks> confirmed{0};   // When it was last heard.
+    std::atomic<Ticks> confirmed{0};  // When it was last heard.
     std::atomic<bool> is_wanted{false};
-    Ticks asked = 0;                   // These two belong to the worker that runs.
-    std::uint8_t question_count = 0;   // Unanswered ones.
+    Ticks asked = 0;                  // These two belong to the worker that runs.
+    std::uint8_t question_count = 0;  // Unanswered ones.
   };
 
   [[nodiscard]] bool is_due(Entry& e, Ticks now);

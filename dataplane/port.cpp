@@ -64,7 +64,8 @@ Result<void> Port::start(const PortConfig& config, unsigned worker_count, rte_me
   rte_eth_dev_info info;
   int error = rte_eth_dev_info_get(ethdev_, &info);
   if (error != 0) return fail(sentence(config, "cannot ask what the device can do", error));
-  queue_count_ = static_cast<std::uint16_t>(config.is_uplink ? usable_queues(info, worker_count) : 1);
+  queue_count_ =
+      static_cast<std::uint16_t>(config.is_uplink ? usable_queues(info, worker_count) : 1);
 
   rte_eth_conf conf{};
   conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
@@ -86,7 +87,8 @@ Result<void> Port::start(const PortConfig& config, unsigned worker_count, rte_me
     if (error != 0) return fail(sentence(config, "cannot set up a queue", error));
   }
   // A device that says it cannot may still do it: af_packet carries what its interface does.
-  const bool can_set = unsigned{config.mtu} + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN <= info.max_rx_pktlen;
+  const bool can_set =
+      unsigned{config.mtu} + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN <= info.max_rx_pktlen;
   if (config.mtu != 0 && can_set) {
     error = rte_eth_dev_set_mtu(ethdev_, config.mtu);
     if (error != 0 && error != -ENOTSUP) {

@@ -3,10 +3,10 @@
 // thread does that; workers only poll the queues that they were given.
 #pragma once
 
-#include <cstdint>
-
 #include "flows/base/mac.hpp"
 #include "flows/base/result.hpp"
+
+#include <cstdint>
 
 struct rte_mempool;
 
@@ -22,8 +22,8 @@ struct PortConfig {
 
 class Port {
  public:
-  /// Probes, configures and starts a device with as many queue pairs as it can give workers, at most
-  /// `worker_count`. \return one sentence with the fix if it cannot.
+  /// Probes, configures and starts a device with as many queue pairs as it can give workers, at
+  /// most `worker_count`. \return one sentence with the fix if it cannot.
   [[nodiscard]] static Result<Port> open(const PortConfig& config, unsigned worker_count,
                                          rte_mempool* pool);
 

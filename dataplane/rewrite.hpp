@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Applying an action to a packet: header fields, checksums by their ready-made changes, MACs or a whole
-// tunnel header from the next hop. The same functions serve the fast path and the slow path, so both
-// write the same bytes; the fast path calls them with constants, and the compiler removes what does
-// not apply. Bounds have been checked by whoever parsed the packet.
-// Any thread; a few nanoseconds.
+// Applying an action to a packet: header fields, checksums by their ready-made changes, MACs or a
+// whole tunnel header from the next hop. The same functions serve the fast path and the slow path,
+// so both write the same bytes; the fast path calls them with constants, and the compiler removes
+// what does not apply. Bounds have been checked by whoever parsed the packet. Any thread; a few
+// nanoseconds.
 #pragma once
-
-#include <cstdint>
-#include <cstring>
 
 #include "flows/action.hpp"
 #include "flows/next_hop.hpp"
 #include "flows/packet/checksum.hpp"
 #include "flows/packet/headers.hpp"
+
+#include <cstdint>
+#include <cstring>
 
 namespace gannet::dataplane {
 
@@ -90,9 +90,9 @@ inline void rewrite_hop(std::uint8_t* ip_bytes, bool is_v4, std::uint16_t flags)
 
 /// Writes the next hop's tunnel headers before an inner Ethernet frame; kVxlanOverIpv4Bytes of
 /// headroom are there. With `rewrites_macs` the inner Ethernet header is replaced too.
-/// \param frame_bytes of the inner frame. \param tos of the inner IP header: becomes the outer one's,
-/// DSCP and ECN (RFC 6040, 4.1, normal mode). \param mac of the underlay neighbour, Mac::raw().
-/// \return the first byte of the outer frame.
+/// \param frame_bytes of the inner frame. \param tos of the inner IP header: becomes the outer
+/// one's, DSCP and ECN (RFC 6040, 4.1, normal mode). \param mac of the underlay neighbour,
+/// Mac::raw(). \return the first byte of the outer frame.
 inline std::uint8_t* encapsulate(std::uint8_t* frame, std::uint32_t frame_bytes,
                                  const flows::NextHop& hop, Be16 source_port, std::uint8_t tos,
                                  std::uint64_t mac, bool rewrites_macs) {
@@ -110,16 +110,16 @@ inline std::uint8_t* encapsulate(std::uint8_t* frame, std::uint32_t frame_bytes,
   ip.tos = tos;
   ip.total_length = ip_length;
   // The field holds the sum of the constant words; TOS is the second byte of the first word.
-  const std::uint32_t sum = std::uint32_t{hop.outer_ip.checksum.raw()} + ip_length.raw() +
-                            (std::uint32_t{tos} << 8);
+  const std::uint32_t sum =
+      std::uint32_t{hop.outer_ip.checksum.raw()} + ip_length.raw() + (std::uint32_t{tos} << 8);
   ip.checksum = packet::finish(sum);
   udp.source_port = source_port;
   udp.length = Be16(static_cast<std::uint16_t>(frame_bytes + 16));
   return outer;
 }
 
-/// Writes the Ethernet header of a hop without a tunnel. \param mac of the underlay neighbour, or 0 if
-/// the hop knows its MAC.
+/// Writes the Ethernet header of a hop without a tunnel. \param mac of the underlay neighbour, or 0
+/// if the hop knows its MAC.
 inline void rewrite_macs(std::uint8_t* frame, const flows::NextHop& hop, std::uint64_t mac) {
   std::memcpy(frame, &hop.ethernet, 12);
   if (hop.leaves_by_underlay()) store(frame, Mac::from_raw(mac));

@@ -141,8 +141,7 @@ Outcome SlowPath::handle_arp(SlowPacket& packet, const Snapshot& policy, Nanos n
   const bool is_reply = arp.operation.host() == packet::kArpReply;
   // An answer to this host's own question has done its work.
   if (is_reply) return drop(DropReason::consumed);
-  return answer_or_drop(
-      NeighborAnswers::answer_underlay_arp(packet.frame, packet.parsed, policy));
+  return answer_or_drop(NeighborAnswers::answer_underlay_arp(packet.frame, packet.parsed, policy));
 }
 
 Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos now) {
@@ -169,12 +168,10 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
   const DropReason martian = AntiSpoof::judge_addresses(addresses);
   if (martian != DropReason::kNone) {
     outcome = drop(martian);
-  } else if (packet.in.is_vm() &&
-             !policy.enis[packet.in.zone.index].has_ip(addresses.source)) {
+  } else if (packet.in.is_vm() && !policy.enis[packet.in.zone.index].has_ip(addresses.source)) {
     outcome = drop(DropReason::spoofed_ip);
   } else if (parsed.is_fragment && !packet.is_whole) {
-    const std::uint16_t owner =
-        connections_.natural_owner(policy, packet.in.zone, addresses);
+    const std::uint16_t owner = connections_.natural_owner(policy, packet.in.zone, addresses);
     const bool is_mine = packet.is_handed_over || owner == connections_.config().worker;
     outcome = is_mine ? Outcome{} : hand_over(owner);
     if (is_mine) outcome.disposition = Disposition::kCollect;
@@ -253,17 +250,16 @@ DropReason SlowPath::may_open(const SlowPacket& packet, const IpTuple& tuple,
   }
   if (segment != nullptr && !flows::opens_connection(segment->flags)) {
     const TrackingConfig& config = connections_.config();
-    const bool joins = flows::may_join_midstream(segment->flags) &&
-                       (config.picks_up_midstream ||
-                        (policy.is_first_policy && now < config.picks_up_until));
+    const bool joins =
+        flows::may_join_midstream(segment->flags) &&
+        (config.picks_up_midstream || (policy.is_first_policy && now < config.picks_up_until));
     if (joins) return DropReason::kNone;
     constexpr std::uint8_t kAnswers = packet::kTcpAck | packet::kTcpRst;
     return (segment->flags & kAnswers) != 0 && (segment->flags & packet::kTcpSyn) == 0
                ? DropReason::no_connection
                : DropReason::tcp_invalid_flags;
   }
-  if (tuple.is_icmp() &&
-      packet::icmp_answer_type(tuple.protocol, icmp_type(packet.parsed)) < 0) {
+  if (tuple.is_icmp() && packet::icmp_answer_type(tuple.protocol, icmp_type(packet.parsed)) < 0) {
     return DropReason::no_connection;
   }
   return DropReason::kNone;
@@ -315,8 +311,8 @@ Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uin
   return limited;
 }
 
-// An error about a packet that left by where the error comes in: the quoted packet's reply would take
-// the flow that the error has to take.
+// An error about a packet that left by where the error comes in: the quoted packet's reply would
+// take the flow that the error has to take.
 template <typename Key>
 Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, Nanos now) {
   const packet::Parsed& parsed = packet.parsed;
@@ -338,8 +334,7 @@ Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, 
   auto& table = connections_.table<Key>();
   const flows::FlowRef ref = table.find(reply);
   if (!ref.is_valid()) {
-    const std::uint16_t owner =
-        connections_.natural_owner(policy, packet.in.zone, tuple_of(reply));
+    const std::uint16_t owner = connections_.natural_owner(policy, packet.in.zone, tuple_of(reply));
     const bool is_elsewhere = !packet.is_handed_over && owner != connections_.config().worker;
     return is_elsewhere ? hand_over(owner) : drop(DropReason::icmp_error_unrelated);
   }
@@ -365,15 +360,15 @@ Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, 
   const IpAddress source = address_tuple(packet.frame, parsed).source;
   // A router outside keeps its address; whoever is inside shows the connection's (RFC 5508, REQ-5).
   const bool is_endpoint = source == IpAddress(reply.tuple.source) || packet.in.is_vm();
-  translate_icmp_error(packet.frame, parsed, quoted,
-                       {tuple_of(sent), reply_tuple(tuple_of(translated)),
-                        is_endpoint ? IpAddress(translated.tuple.source) : source,
-                        translated.tuple.destination});
+  translate_icmp_error(
+      packet.frame, parsed, quoted,
+      {tuple_of(sent), reply_tuple(tuple_of(translated)),
+       is_endpoint ? IpAddress(translated.tuple.source) : source, translated.tuple.destination});
   return forward;
 }
 
-// TTL and size, which no flow may overlook (G15, G16, G17). A packet that may be fragmented passes: the
-// worker does it.
+// TTL and size, which no flow may overlook (G15, G16, G17). A packet that may be fragmented passes:
+// the worker does it.
 template <typename Key>
 Outcome SlowPath::limit(SlowPacket& packet, Outcome forward, const Snapshot& policy, Nanos now) {
   const packet::Parsed& parsed = packet.parsed;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What one worker does with a packet that the flow table cannot simply forward: first packets, the
-// first reply, questions to the switch itself, ICMP errors, TTL and size limits, connections of older
-// policies, odd shapes. It says what is to become of the packet; the worker does it.
-// Owned by one worker. Free of DPDK.
+// first reply, questions to the switch itself, ICMP errors, TTL and size limits, connections of
+// older policies, odd shapes. It says what is to become of the packet; the worker does it. Owned by
+// one worker. Free of DPDK.
 #pragma once
-
-#include <cstdint>
 
 #include "dataplane/connections.hpp"
 #include "dataplane/frame.hpp"
@@ -14,6 +12,8 @@
 #include "dataplane/snapshot.hpp"
 #include "dataplane/trace.hpp"
 #include "flows/packet/parse.hpp"
+
+#include <cstdint>
 
 namespace gannet::dataplane {
 
@@ -27,12 +27,12 @@ enum class Disposition : std::uint8_t {
 
 struct Outcome {
   Disposition disposition = Disposition::kDrop;
-  DropReason reason = DropReason::kNone;  // Of kDrop; of kReturn if the answer reports a drop.
-  Family family = Family::kIpv4;          // Of `flow`.
-  flows::FlowRef flow;                    // Of kForward.
-  bool is_translated = false;             // The tuple has been rewritten already (ICMP errors).
-  bool is_first = false;                  // Opened a connection.
-  std::uint16_t worker = kNoIndex;        // Of kHandOver.
+  DropReason reason = DropReason::kNone;     // Of kDrop; of kReturn if the answer reports a drop.
+  Family family = Family::kIpv4;             // Of `flow`.
+  flows::FlowRef flow;                       // Of kForward.
+  bool is_translated = false;                // The tuple has been rewritten already (ICMP errors).
+  bool is_first = false;                     // Opened a connection.
+  std::uint16_t worker = kNoIndex;           // Of kHandOver.
   std::uint16_t redirect_worker = kNoIndex;  // Of kForward: has to be told of the reply first.
   std::uint32_t rule = flows::kNoRule;       // That denied.
   IpTuple tuple;                             // As received, if the packet got so far.
@@ -45,7 +45,7 @@ struct SlowPacket {
   bool is_handed_over = false;  // By another worker: must not be handed on.
   bool is_whole = false;        // First fragment of a packet all of whose fragments are here.
   Trace* trace = nullptr;
-  packet::Parsed parsed{};      // Filled in by handle().
+  packet::Parsed parsed{};  // Filled in by handle().
 };
 
 class SlowPath final {

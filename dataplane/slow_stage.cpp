@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/slow_stage.hpp"
 
-#include <algorithm>
-
 #include "dataplane/layers/tunnel.hpp"
 #include "dataplane/rewrite.hpp"
+
+#include <algorithm>
 
 #include <rte_ip_frag.h>
 
@@ -139,8 +139,8 @@ void SlowStage::act(Job& job, const Outcome& outcome) {
   }
 }
 
-// Tells the worker that will receive the replies whose they are; its ring keeps the order, so a packet
-// sent through that worker cannot be overtaken by its own reply.
+// Tells the worker that will receive the replies whose they are; its ring keeps the order, so a
+// packet sent through that worker cannot be overtaken by its own reply.
 bool SlowStage::announce_redirect(Job& job, const Outcome& outcome) {
   Message message;
   message.kind = MessageKind::kAddRedirect;
@@ -196,11 +196,11 @@ void SlowStage::emit_fragments(Job& job, const flows::NextHop& hop, std::uint16_
   const packet::EthernetHeader ethernet = job.frame.ethernet();
   job.frame.pull(job.parsed.l3_offset);
   commit(job.packet, job.frame);
-  rte_pktmbuf_trim(job.packet, static_cast<std::uint16_t>(
-                                   job.frame.size - (job.parsed.end_offset - job.parsed.l3_offset)));
+  rte_pktmbuf_trim(job.packet, static_cast<std::uint16_t>(job.frame.size - (job.parsed.end_offset -
+                                                                            job.parsed.l3_offset)));
   rte_mbuf* pieces[kMaxPieces];
-  const std::int32_t count = rte_ipv4_fragment_copy_nonseg_packet(
-      job.packet, pieces, kMaxPieces, max_ip_bytes, config_.pool);
+  const std::int32_t count = rte_ipv4_fragment_copy_nonseg_packet(job.packet, pieces, kMaxPieces,
+                                                                  max_ip_bytes, config_.pool);
   if (count <= 0) {
     transmitter_.drop(job.packet, job.port.index, DropReason::no_buffer);
     return;
@@ -248,9 +248,8 @@ void SlowStage::leave(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t
                       std::uint64_t mac, std::uint16_t via_worker, Nanos now) {
   if (hop.leaves_by_underlay() && mac == 0) {
     neighbors_.want(hop.neighbor);
-    const auto same = std::count_if(
-        waiting_.begin(), waiting_.begin() + waiting_count_,
-        [&](const Waiting& w) { return w.neighbor == hop.neighbor; });
+    const auto same = std::count_if(waiting_.begin(), waiting_.begin() + waiting_count_,
+                                    [&](const Waiting& w) { return w.neighbor == hop.neighbor; });
     if (waiting_count_ == kMaxWaiting || same >= static_cast<long>(kMaxWaitingPerNeighbor)) {
       transmitter_.drop(packet, ingress_port, DropReason::neighbor_unresolved);
       return;
@@ -351,9 +350,9 @@ void SlowStage::act_on_whole(Fragments::Result& whole, const Job& last) {
       continue;
     }
     job.frame = frame_of(packet);
-    const bool is_readable = receive(job) == DropReason::kNone &&
-                             packet::parse(job.frame.data, job.frame.size, job.parsed) ==
-                                 packet::ParseError::kNone;
+    const bool is_readable =
+        receive(job) == DropReason::kNone &&
+        packet::parse(job.frame.data, job.frame.size, job.parsed) == packet::ParseError::kNone;
     if (!is_readable) verdict.disposition = Disposition::kDrop;
     if (verdict.disposition == Disposition::kForward) {
       slow_path_.account(verdict, job.frame.size, to_ticks(job.now));

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The worker's side of the slow path: makes a Frame of an mbuf, asks SlowPath what is to become of it,
-// and does it — sends, answers, hands over, holds, cuts into fragments, or drops and counts. Also keeps
-// the packets that wait: for a neighbour's MAC, and for their other fragments.
-// Owned by one worker.
+// The worker's side of the slow path: makes a Frame of an mbuf, asks SlowPath what is to become of
+// it, and does it — sends, answers, hands over, holds, cuts into fragments, or drops and counts.
+// Also keeps the packets that wait: for a neighbour's MAC, and for their other fragments. Owned by
+// one worker.
 #pragma once
-
-#include <array>
-#include <cstdint>
-#include <vector>
 
 #include "dataplane/drop_log.hpp"
 #include "dataplane/fragments.hpp"
@@ -15,6 +11,10 @@
 #include "dataplane/port_context.hpp"
 #include "dataplane/slow_path.hpp"
 #include "dataplane/transmit.hpp"
+
+#include <array>
+#include <cstdint>
+#include <vector>
 
 #include <rte_mbuf.h>
 

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The compiled policy as workers see it: plain tables, names replaced by indices, nothing to resolve.
-// The control thread builds one, publishes it by RCU and never touches it again; workers read it
-// without any synchronisation until they report a quiescent state. Every flow remembers the
+// The compiled policy as workers see it: plain tables, names replaced by indices, nothing to
+// resolve. The control thread builds one, publishes it by RCU and never touches it again; workers
+// read it without any synchronisation until they report a quiescent state. Every flow remembers the
 // generation of the snapshot that composed it.
 //
-// Indices of ENIs and VPCs are part of flow keys, so the compiler keeps them for as long as the object
-// exists, from one snapshot to the next. All other indices are good for one snapshot only.
+// Indices of ENIs and VPCs are part of flow keys, so the compiler keeps them for as long as the
+// object exists, from one snapshot to the next. All other indices are good for one snapshot only.
 // Free of DPDK.
 #pragma once
-
-#include <atomic>
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <vector>
 
 #include "dataplane/nat_ports.hpp"
 #include "dataplane/tables/acl.hpp"
@@ -25,6 +19,12 @@
 #include "flows/base/vni.hpp"
 #include "flows/connection.hpp"
 #include "flows/next_hop.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
 
 namespace gannet::dataplane {
 
@@ -61,15 +61,16 @@ struct Underlay {
   std::vector<Prefix> addresses;  // All, with the length of their network.
   std::uint16_t mtu = 1500;
   std::uint16_t vxlan_port = packet::kVxlanPort;
-  HopPair gateway_hop;            // Plain hop to the gateway.
-  Prefix on_link;                 // Network whose hosts are reached directly, and
-  std::uint32_t on_link_hops = kNoHop;  // the first of a run of hops, one for each of its addresses.
+  HopPair gateway_hop;  // Plain hop to the gateway.
+  Prefix on_link;       // Network whose hosts are reached directly, and
+  std::uint32_t on_link_hops =
+      kNoHop;  // the first of a run of hops, one for each of its addresses.
 };
 
 struct Qos {
-  std::uint64_t bytes_per_second = 0;        // Each direction; 0: no limit.
-  std::uint32_t new_flows_per_second = 0;    // 0: no limit.
-  std::uint32_t max_flows = 0;               // 0: no limit.
+  std::uint64_t bytes_per_second = 0;      // Each direction; 0: no limit.
+  std::uint32_t new_flows_per_second = 0;  // 0: no limit.
+  std::uint32_t max_flows = 0;             // 0: no limit.
 };
 
 struct Eni {
@@ -123,8 +124,8 @@ enum class RouteKind : std::uint8_t { kLocal, kDrop, kInternet, kNatGateway, kPe
 
 struct Route {
   RouteKind kind = RouteKind::kLocal;
-  std::uint8_t length = 0;         // Of its prefix.
-  std::uint16_t target = kNoIndex; // NAT gateway or VPC.
+  std::uint8_t length = 0;          // Of its prefix.
+  std::uint16_t target = kNoIndex;  // NAT gateway or VPC.
 };
 
 /// Routes of one subnet: its route table and, with them, the VPC's own networks.
@@ -135,7 +136,7 @@ struct RouteTable {
 
 /// One side of a security group.
 struct GroupSide {
-  Acl acl;                     // Values are rule ids.
+  Acl acl;  // Values are rule ids.
   bool allows_by_default = false;
   std::uint32_t default_rule = 0;  // Its rule id.
 };
@@ -216,8 +217,8 @@ struct AddressKey {
   friend bool operator==(const AddressKey&, const AddressKey&) = default;
 };
 
-/// A listener's address; the most exact one wins (L10). Port 0 is any port, protocol kAnyProtocol any
-/// protocol; protocol 0 with port 0 only says that the address is a VIP.
+/// A listener's address; the most exact one wins (L10). Port 0 is any port, protocol kAnyProtocol
+/// any protocol; protocol 0 with port 0 only says that the address is a VIP.
 struct ListenerKey {
   static constexpr std::uint8_t kAnyProtocol = 255;
   IpAddress vip;
@@ -257,9 +258,9 @@ struct TunnelPeerKey {
 class Snapshot {
  public:
   std::uint32_t generation = 0;
-  // Whether TCP connections from before a cold start may still be joined without their SYN (R6): only
-  // until somebody changes the policy, or a connection that the change has cut would be back with the
-  // next packet of the other side.
+  // Whether TCP connections from before a cold start may still be joined without their SYN (R6):
+  // only until somebody changes the policy, or a connection that the change has cut would be back
+  // with the next packet of the other side.
   bool is_first_policy = false;
   Underlay underlay;
   std::vector<PortBinding> ports;  // By dataplane port id.

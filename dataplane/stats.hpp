@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Counters. Each worker has its own set, which it alone writes and everybody may read at any time; sums
-// are made by the reader. Counters never go back. For every worker and port, at rest:
+// Counters. Each worker has its own set, which it alone writes and everybody may read at any time;
+// sums are made by the reader. Counters never go back. For every worker and port, at rest:
 //
 //   received + originated = sent + drops of all reasons
 //
 // where what is counted as sent or dropped is counted for the port that the packet came in by.
 #pragma once
 
+#include "dataplane/drops.hpp"
+
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <vector>
 
-#include "dataplane/drops.hpp"
-
 namespace gannet::dataplane {
 
-/// A counter with one writer. Readers see some recent value, whole (relaxed: nothing is ordered by it).
+/// A counter with one writer. Readers see some recent value, whole (relaxed: nothing is ordered by
+/// it).
 class Counter {
  public:
   void add(std::uint64_t n) {
@@ -34,10 +35,10 @@ struct PortCounters {
   Counter rx_bytes;
   Counter tx_packets;  // Given to the port.
   Counter tx_bytes;
-  Counter forwarded_packets;   // Received on this port and sent, on whichever port.
-  Counter originated_packets;  // Made by the switch on account of a packet of this port.
-  Counter handed_over_packets; // Received here, given to the worker that owns the connection.
-  Counter taken_over_packets;  // Received on this port by another worker, given to this one.
+  Counter forwarded_packets;    // Received on this port and sent, on whichever port.
+  Counter originated_packets;   // Made by the switch on account of a packet of this port.
+  Counter handed_over_packets;  // Received here, given to the worker that owns the connection.
+  Counter taken_over_packets;   // Received on this port by another worker, given to this one.
   std::array<Counter, kDropReasonCount> drops;
 };
 

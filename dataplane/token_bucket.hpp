@@ -3,10 +3,10 @@
 // Owned by one worker; a call costs a few nanoseconds.
 #pragma once
 
+#include "flows/base/time.hpp"
+
 #include <algorithm>
 #include <cstdint>
-
-#include "flows/base/time.hpp"
 
 namespace gannet::dataplane {
 

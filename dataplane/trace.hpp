@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What happened to a packet, step by step, for people. A trace is filled only when somebody asked for
-// it; a layer writes a step with `trace.add(...)`, which does nothing when no trace is wanted. Steps
-// hold numbers; the control thread puts names to them.
-// One trace belongs to one thread.
+// What happened to a packet, step by step, for people. A trace is filled only when somebody asked
+// for it; a layer writes a step with `trace.add(...)`, which does nothing when no trace is wanted.
+// Steps hold numbers; the control thread puts names to them. One trace belongs to one thread.
 #pragma once
-
-#include <array>
-#include <cstdint>
 
 #include "dataplane/drops.hpp"
 #include "dataplane/tuple.hpp"
+
+#include <array>
+#include <cstdint>
 
 namespace gannet::dataplane {
 
 /// The steps that a packet can take; the order is that of the way through the switch.
 enum class Step : std::uint8_t {
-  kReceive,         // value: port.
-  kDecapsulate,     // value: VPC.
-  kFlowHit,         // value: connection. The packet took the flow's action.
+  kReceive,      // value: port.
+  kDecapsulate,  // value: VPC.
+  kFlowHit,      // value: connection. The packet took the flow's action.
   kFlowMiss,
   kReevaluate,      // value: generation of the connection's last decision.
   kTcp,             // value: state << 8 | verdict.

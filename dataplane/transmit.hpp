@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker's way out: packets gather by output port and leave together at the end of the burst. A port
-// whose queue another worker has is reached through that worker. Counts what was sent and what the
-// port refused, for the port that each packet came in by.
-// Owned by one worker.
+// A worker's way out: packets gather by output port and leave together at the end of the burst. A
+// port whose queue another worker has is reached through that worker. Counts what was sent and what
+// the port refused, for the port that each packet came in by. Owned by one worker.
 #pragma once
-
-#include <cstdint>
-#include <vector>
 
 #include "dataplane/messages.hpp"
 #include "dataplane/port_context.hpp"
+
+#include <cstdint>
+#include <vector>
 
 #include <rte_mbuf.h>
 
@@ -62,7 +61,7 @@ class Transmitter final {
   void flush_port(std::uint16_t port);
 
   std::vector<PortContext>& ports_;
-  std::vector<Queue> queues_;            // By port.
+  std::vector<Queue> queues_;              // By port.
   std::vector<std::uint16_t> busy_ports_;  // To be flushed.
   unsigned busy_count_ = 0;
   std::uint16_t worker_;

@@ -3,10 +3,10 @@
 // path proper uses the family's own key (flows/key.hpp). Any thread; a plain value.
 #pragma once
 
-#include <cstdint>
-
 #include "flows/base/ip.hpp"
 #include "flows/key.hpp"
+
+#include <cstdint>
 
 namespace gannet::dataplane {
 

@@ -19,7 +19,8 @@ constexpr Nanos kNeighborRunEvery = 100 * kNanosPerMilli;
 // Of each housekeeping turn, so that packets never wait for more than some 20 us.
 constexpr unsigned kAgeBudget = 256;
 constexpr unsigned kSweepBudget = 512;
-// Adaptive idling: pause, then sleep a little, then longer. Waking up costs the kernel's timer slack.
+// Adaptive idling: pause, then sleep a little, then longer. Waking up costs the kernel's timer
+// slack.
 constexpr Nanos kSpinBeforeSleep = 50'000;
 constexpr Nanos kShortSleepUntil = 10 * kNanosPerMilli;
 constexpr long kShortSleepNs = 10'000;
@@ -44,8 +45,7 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
                                                std::span<const PortContext> ports,
                                                const flows::HashSeed& seed, const Clock& clock,
                                                Shared& shared) {
-  auto connections =
-      Connections::create(config.tracking, seed, clock.now(), mailbox_of(shared));
+  auto connections = Connections::create(config.tracking, seed, clock.now(), mailbox_of(shared));
   if (!connections) return tl::unexpected(connections.error());
   const std::string name = "commands" + std::to_string(config.tracking.worker);
   rte_ring* const commands =
@@ -135,8 +135,7 @@ unsigned Worker::receive() {
   for (PortContext& port : ports_) {
     if (!port.has_queue) continue;
     rte_mbuf* packets[FastPath::kBurst];
-    const unsigned count =
-        rte_eth_rx_burst(port.ethdev, port.queue, packets, FastPath::kBurst);
+    const unsigned count = rte_eth_rx_burst(port.ethdev, port.queue, packets, FastPath::kBurst);
     if (count == 0) continue;
     total += count;
     fast_path_.process(port, packets, count, *policy_, now_, [&](rte_mbuf* packet) {
@@ -153,8 +152,8 @@ unsigned Worker::read_mail() {
     if (from == id()) continue;
     rte_ring* const ring = shared_.mail[id() * shared_.worker_count + from];
     Message messages[kMessagesPerTurn];
-    const unsigned count = rte_ring_sc_dequeue_burst_elem(ring, messages, sizeof(Message),
-                                                          kMessagesPerTurn, nullptr);
+    const unsigned count =
+        rte_ring_sc_dequeue_burst_elem(ring, messages, sizeof(Message), kMessagesPerTurn, nullptr);
     for (unsigned i = 0; i < count; ++i) read_message(messages[i]);
     total += count;
   }
@@ -227,11 +226,16 @@ void Worker::ask_neighbors() {
     auto* const frame = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(packet, kBytes));
     auto& ethernet = packet::header_at<packet::EthernetHeader>(frame);
     auto& arp = packet::header_at<packet::ArpHeader>(frame + sizeof ethernet);
-    ethernet = {known.is_zero() ? kBroadcastMac : known, underlay.mac,
-                Be16(packet::kEtherTypeArp)};
-    arp = {Be16(packet::kArpEthernet), Be16(packet::kEtherTypeIpv4), 6,     4,
-           Be16(packet::kArpRequest),  underlay.mac,                 underlay.vtep,
-           known,                      ip};
+    ethernet = {known.is_zero() ? kBroadcastMac : known, underlay.mac, Be16(packet::kEtherTypeArp)};
+    arp = {Be16(packet::kArpEthernet),
+           Be16(packet::kEtherTypeIpv4),
+           6,
+           4,
+           Be16(packet::kArpRequest),
+           underlay.mac,
+           underlay.vtep,
+           known,
+           ip};
     inject(underlay.port, packet);
   });
   transmitter_.flush();

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker: one thread, one core, its own ports, flow tables and counters. The poll loop is written once,
-// in poll(): receive and forward, take messages of other workers, send, keep house. Nothing in it
-// blocks, locks, allocates or logs; what it must not do itself goes to the control thread by ring.
+// A worker: one thread, one core, its own ports, flow tables and counters. The poll loop is written
+// once, in poll(): receive and forward, take messages of other workers, send, keep house. Nothing
+// in it blocks, locks, allocates or logs; what it must not do itself goes to the control thread by
+// ring.
 //
 // run() is the thread's function; a test calls poll() itself and so decides what happens when.
 #pragma once
-
-#include <atomic>
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <vector>
 
 #include "dataplane/clock.hpp"
 #include "dataplane/connections.hpp"
@@ -25,6 +20,12 @@
 #include "dataplane/stats.hpp"
 #include "dataplane/transmit.hpp"
 
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
 struct rte_mempool;
 struct rte_rcu_qsbr;
 struct rte_ring;
@@ -33,15 +34,16 @@ namespace gannet::dataplane {
 
 class Worker;
 
-/// Something that the control thread wants done on a worker, between two bursts. It is given the worker
-/// again and again until it says that it is finished, and should do a small piece each time.
+/// Something that the control thread wants done on a worker, between two bursts. It is given the
+/// worker again and again until it says that it is finished, and should do a small piece each time.
 class WorkerCommand {
  public:
   virtual ~WorkerCommand() = default;
   /// \return true when there is nothing left to do.
   virtual bool step(Worker& worker) = 0;
 
-  /// Set by the worker (release) when the command is finished; read by the control thread (acquire).
+  /// Set by the worker (release) when the command is finished; read by the control thread
+  /// (acquire).
   std::atomic<bool> is_done{false};
 };
 
@@ -59,7 +61,8 @@ struct Shared {
   unsigned worker_count = 1;
 };
 
-/// A worker's way to the others: into the ring that only the sender writes and only the receiver reads.
+/// A worker's way to the others: into the ring that only the sender writes and only the receiver
+/// reads.
 [[nodiscard]] Mailbox mailbox_of(Shared& shared);
 
 struct WorkerConfig {

@@ -13,14 +13,14 @@
 // A connection belongs to one worker, which alone reads and writes it.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "flows/action.hpp"
 #include "flows/base/mac.hpp"
 #include "flows/base/time.hpp"
 #include "flows/key.hpp"
 #include "flows/tcp.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace gannet::flows {
 
@@ -55,7 +55,7 @@ enum class TimeoutClass : std::uint8_t {
   kUdp,             // One direction seen.
   kUdpStream,       // Both directions seen.
   kIcmp,
-  kOther,           // Other protocols: as kUdp.
+  kOther,  // Other protocols: as kUdp.
   kCount,
 };
 
@@ -69,9 +69,9 @@ enum ConnectionFlags : std::uint8_t {
   kSeenReply = 1 << 0,      // The responder has answered.
   kInUse = 1 << 1,          // The record is live; only for checks.
   kHasNatMapping = 1 << 2,  // Holds a reference on a port mapping; released with the connection.
-  kEmbryonic = 1 << 3,      // In the list of connections that may be evicted when the table is full.
-  kHasRedirect = 1 << 4,    // Another worker's table leads here; to be told when this ends.
-  kPersistent = 1 << 5,     // The rules that allowed it outlive their removal (R21).
+  kEmbryonic = 1 << 3,    // In the list of connections that may be evicted when the table is full.
+  kHasRedirect = 1 << 4,  // Another worker's table leads here; to be told when this ends.
+  kPersistent = 1 << 5,   // The rules that allowed it outlive their removal (R21).
 };
 
 /// An intrusive link by index, so that records can be listed without pointers.
@@ -87,8 +87,8 @@ struct alignas(64) ConnectionShared {
   Links timer;               // Slot list of the timer wheel.
   TcpState tcp_state;
   TimeoutClass timeout_class;
-  std::uint8_t flags;         // ConnectionFlags.
-  std::uint8_t timer_level;   // Wheel level that the record hangs in.
+  std::uint8_t flags;        // ConnectionFlags.
+  std::uint8_t timer_level;  // Wheel level that the record hangs in.
   std::uint16_t timer_slot;
   std::uint16_t owner_eni;    // The ENI that the connection is charged to (quotas), or kNoEni.
   std::uint32_t nat_mapping;  // Index of the port mapping, if kHasNatMapping.
@@ -102,8 +102,8 @@ inline constexpr std::uint32_t kNoRule = 0xffff'ffff;
 /// What the slow path notes of its decision, for people and for re-evaluation.
 struct alignas(64) ConnectionDetails {
   TcpTrack tcp;
-  Links embryonic;              // List of connections that have not been answered.
-  std::uint32_t egress_rule;    // Snapshot rule ids that allowed the connection, or kNoRule.
+  Links embryonic;            // List of connections that have not been answered.
+  std::uint32_t egress_rule;  // Snapshot rule ids that allowed the connection, or kNoRule.
   std::uint32_t ingress_rule;
   std::uint16_t redirect_worker;  // That knows of the redirect, if kHasRedirect.
 };

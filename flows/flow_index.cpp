@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flows/flow_index.hpp"
 
+#include "flows/base/check.hpp"
+
 #include <algorithm>
 #include <utility>
-
-#include "flows/base/check.hpp"
 
 namespace gannet::flows {
 namespace {
@@ -56,8 +56,9 @@ bool FlowIndex::insert(std::uint64_t hash, FlowRef ref) {
   return true;
 }
 
-// The hole is filled from the end of the chain, so that only a chain's last bucket is ever less than full.
-// Were holes left, a full table whose connections come and go would run out of overflow buckets.
+// The hole is filled from the end of the chain, so that only a chain's last bucket is ever less
+// than full. Were holes left, a full table whose connections come and go would run out of overflow
+// buckets.
 void FlowIndex::erase(std::uint64_t hash, FlowRef ref) {
   Bucket* holder = nullptr;
   int hole = 0;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The exact-match index: from the hash of a key to the flows that may have it. A bucket is one cache
-// line with ten 16-bit tags and ten references; a look-up reads that line and compares all tags at
-// once. Full buckets chain to overflow buckets, so an insertion moves nothing and a key is found wherever
-// its bucket says. The index knows no keys: the caller compares the keys of the candidates.
+// The exact-match index: from the hash of a key to the flows that may have it. A bucket is one
+// cache line with ten 16-bit tags and ten references; a look-up reads that line and compares all
+// tags at once. Full buckets chain to overflow buckets, so an insertion moves nothing and a key is
+// found wherever its bucket says. The index knows no keys: the caller compares the keys of the
+// candidates.
 //
-// Memory is fixed at start. Owned by one worker. A look-up costs one cache line, an insertion and an
-// erasure the same.
+// Memory is fixed at start. Owned by one worker. A look-up costs one cache line, an insertion and
+// an erasure the same.
 #pragma once
 
 #include <cstddef>
@@ -114,7 +115,7 @@ class FlowIndex {
   }
 
   Region region_;
-  Bucket* buckets_ = nullptr;      // Home buckets, then overflow buckets.
+  Bucket* buckets_ = nullptr;  // Home buckets, then overflow buckets.
   std::uint32_t home_count_ = 0;
   std::uint32_t free_overflow_ = kNoBucket;  // Linked through Bucket::overflow.
 };

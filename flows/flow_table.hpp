@@ -7,10 +7,6 @@
 // Owned by one worker; nothing here is shared.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <utility>
-
 #include "flows/base/check.hpp"
 #include "flows/base/region.hpp"
 #include "flows/base/time.hpp"
@@ -18,6 +14,10 @@
 #include "flows/flow_index.hpp"
 #include "flows/key.hpp"
 #include "flows/timer_wheel.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <utility>
 
 namespace gannet::flows {
 

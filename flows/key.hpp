@@ -5,14 +5,14 @@
 // Any thread; plain values.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
 #include "flows/base/byte_order.hpp"
 #include "flows/base/ip.hpp"
 #include "flows/packet/headers.hpp"
 #include "flows/packet/parse.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace gannet::flows {
 
@@ -30,7 +30,8 @@ struct Zone {
   friend constexpr bool operator==(const Zone&, const Zone&) = default;
 };
 
-/// Source and destination of a packet in one family, in the order in which IPv4 has them on the wire.
+/// Source and destination of a packet in one family, in the order in which IPv4 has them on the
+/// wire.
 template <typename Ip>
 struct Tuple {
   Ip source;
@@ -43,11 +44,10 @@ using Ip4Tuple = Tuple<Ip4>;
 using Ip6Tuple = Tuple<Ip6>;
 static_assert(sizeof(Ip4Tuple) == 12 && sizeof(Ip6Tuple) == 36);
 
-/// The key of an IPv4 flow, 16 bytes. It has the layout of bytes 8 to 23 of a plain IPv4 packet (TTL,
-/// protocol, checksum, addresses, ports), so that one 16-byte load, with the zone put over TTL and
-/// checksum, makes it.
-/// For ICMP queries source_port is the identifier and destination_port is type << 8 | code; protocols
-/// without ports have zeros there.
+/// The key of an IPv4 flow, 16 bytes. It has the layout of bytes 8 to 23 of a plain IPv4 packet
+/// (TTL, protocol, checksum, addresses, ports), so that one 16-byte load, with the zone put over
+/// TTL and checksum, makes it. For ICMP queries source_port is the identifier and destination_port
+/// is type << 8 | code; protocols without ports have zeros there.
 struct alignas(16) Ip4Key {
   using Ip = Ip4;
   ZoneKind zone_kind;

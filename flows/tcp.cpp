@@ -23,21 +23,21 @@ enum Event : std::uint8_t { kSyn, kSynAck, kFin, kAck, kRst, kEventCount };
 
 // What a segment of a kind does in a state.
 enum class Step : std::uint8_t {
-  kKeep,        // Stays, tracked.
-  kIgnore,      // Passes, changes nothing.
-  kInvalid,     // Dropped.
-  kResyn,       // The originator's SYN again, perhaps with a new sequence number (F34).
-  kSecondSyn,   // The responder's SYN: simultaneous open.
-  kAnswer,      // SYN-ACK that must acknowledge the SYN in flight.
-  kRefuse,      // RST that must acknowledge the SYN in flight.
-  kAbort,       // RST of the originator before anything was answered.
-  kReset,       // RST where only an exact one counts (RFC 5961, 3).
-  kResetEasily, // RST that counts if it is in the window (F18).
-  kReopen,      // SYN on a finished connection.
-  kLinger,      // Segment behind a reset.
-  kEstablish,   // To kEstablished, if in the window; likewise the next two.
+  kKeep,         // Stays, tracked.
+  kIgnore,       // Passes, changes nothing.
+  kInvalid,      // Dropped.
+  kResyn,        // The originator's SYN again, perhaps with a new sequence number (F34).
+  kSecondSyn,    // The responder's SYN: simultaneous open.
+  kAnswer,       // SYN-ACK that must acknowledge the SYN in flight.
+  kRefuse,       // RST that must acknowledge the SYN in flight.
+  kAbort,        // RST of the originator before anything was answered.
+  kReset,        // RST where only an exact one counts (RFC 5961, 3).
+  kResetEasily,  // RST that counts if it is in the window (F18).
+  kReopen,       // SYN on a finished connection.
+  kLinger,       // Segment behind a reset.
+  kEstablish,    // To kEstablished, if in the window; likewise the next two.
   kHalfClose,
-  kClose,       // To kClosing if the other side has closed already.
+  kClose,  // To kClosing if the other side has closed already.
 };
 
 struct Row {
@@ -163,7 +163,8 @@ TcpVerdict track_in_window(TcpTrack& track, Direction direction, const TcpSegmen
   return TcpVerdict::kPass;
 }
 
-// Whether the acknowledgment covers the originator's SYN: behind its first byte, not beyond its end.
+// Whether the acknowledgment covers the originator's SYN: behind its first byte, not beyond its
+// end.
 bool acknowledges_syn(const TcpTrack& track, const TcpSegment& s) {
   return (s.flags & kTcpAck) != 0 && less(track.syn_sequence, s.acknowledgment) &&
          at_most(s.acknowledgment, track.peers[0].end);
@@ -211,8 +212,8 @@ TcpVerdict reset(TcpTrack& track, TcpState& state, Direction direction, const Tc
   return TcpVerdict::kPass;
 }
 
-// A SYN on a finished connection. The originator's must be newer than what it sent before, as a host
-// in TIME-WAIT requires (RFC 9293, 3.6.1); otherwise the endpoint is left to answer it.
+// A SYN on a finished connection. The originator's must be newer than what it sent before, as a
+// host in TIME-WAIT requires (RFC 9293, 3.6.1); otherwise the endpoint is left to answer it.
 TcpVerdict reopen(const TcpTrack& track, TcpState state, Direction direction, const TcpSegment& s) {
   const TcpPeer& sender = track.peers[static_cast<int>(direction)];
   const bool is_newer = !sender.is_known || less(sender.end, s.sequence);
@@ -294,18 +295,14 @@ TcpVerdict track_tcp(TcpTrack& track, TcpState& state, Direction direction, cons
     case Step::kKeep: return track_in_window(track, direction, s);
     case Step::kIgnore: return TcpVerdict::kPassUntracked;
     case Step::kInvalid: return TcpVerdict::kInvalidFlags;
-    case Step::kResyn:
-      state = start_tcp(track, s);
-      return TcpVerdict::kPass;
+    case Step::kResyn: state = start_tcp(track, s); return TcpVerdict::kPass;
     case Step::kSecondSyn: return second_syn(track, state, s);
     case Step::kAnswer: return answer_syn(track, state, s);
     case Step::kRefuse:
       if (!acknowledges_syn(track, s)) return TcpVerdict::kOutOfWindow;
       state = TcpState::kClosed;
       return TcpVerdict::kPass;
-    case Step::kAbort:
-      state = TcpState::kClosed;
-      return TcpVerdict::kPass;
+    case Step::kAbort: state = TcpState::kClosed; return TcpVerdict::kPass;
     case Step::kReset: return reset(track, state, direction, s, true);
     case Step::kResetEasily: return reset(track, state, direction, s, false);
     case Step::kReopen: return reopen(track, state, direction, s);
@@ -321,8 +318,6 @@ TcpVerdict track_tcp(TcpTrack& track, TcpState& state, Direction direction, cons
   return TcpVerdict::kInvalidFlags;
 }
 
-void forget_windows(TcpTrack& track) {
-  track.peers[0].is_known = track.peers[1].is_known = 0;
-}
+void forget_windows(TcpTrack& track) { track.peers[0].is_known = track.peers[1].is_known = 0; }
 
 }  // namespace gannet::flows

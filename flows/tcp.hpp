@@ -14,16 +14,16 @@
 //   II  end >= S.end - R.max_window           not older than what R could still want
 //   III ack <= R.end                          acknowledges nothing that was never sent
 //   IV  ack >= R.end - max(S.max_window, 66000)   is not absurdly old.
-// A segment that fails only II is a retransmission of what is acknowledged already: it passes, so that
-// the peer can acknowledge once more, and changes nothing.
+// A segment that fails only II is a retransmission of what is acknowledged already: it passes, so
+// that the peer can acknowledge once more, and changes nothing.
 //
 // Owned by the worker that owns the connection; one call costs some 10 ns.
 #pragma once
 
-#include <cstdint>
-
 #include "flows/base/time.hpp"
 #include "flows/packet/headers.hpp"
+
+#include <cstdint>
 
 namespace gannet::flows {
 
@@ -34,14 +34,14 @@ enum class Direction : std::uint8_t { kForward = 0, kReverse = 1 };
 }
 
 enum class TcpState : std::uint8_t {
-  kNone,             // Not TCP, or nothing seen yet.
-  kSynSent,          // The originator's SYN.
-  kSimultaneousOpen, // A SYN from each side (RFC 9293, 3.5).
-  kSynReceived,      // SYN and SYN-ACK.
+  kNone,              // Not TCP, or nothing seen yet.
+  kSynSent,           // The originator's SYN.
+  kSimultaneousOpen,  // A SYN from each side (RFC 9293, 3.5).
+  kSynReceived,       // SYN and SYN-ACK.
   kEstablished,
-  kHalfClosed,       // A FIN from one side; the other may send for as long as it likes.
-  kClosing,          // A FIN from both sides; also TIME-WAIT.
-  kClosed,           // Reset.
+  kHalfClosed,  // A FIN from one side; the other may send for as long as it likes.
+  kClosing,     // A FIN from both sides; also TIME-WAIT.
+  kClosed,      // Reset.
 };
 
 /// One endpoint's sequence space.
@@ -59,7 +59,7 @@ static_assert(sizeof(TcpPeer) == 20);
 
 /// All that is tracked of one TCP connection.
 struct TcpTrack {
-  TcpPeer peers[2];  // By Direction: [0] is the originator.
+  TcpPeer peers[2];            // By Direction: [0] is the originator.
   std::uint32_t syn_sequence;  // Of the originator's SYN; of use until it is answered.
 };
 
@@ -74,19 +74,21 @@ struct TcpSegment {
   std::uint8_t scale;
 };
 
-/// Reads a segment's fields. \param tcp the header; \param header_bytes its length with options, all
-/// of which are there; \param payload_bytes what follows it in the IP packet.
+/// Reads a segment's fields. \param tcp the header; \param header_bytes its length with options,
+/// all of which are there; \param payload_bytes what follows it in the IP packet.
 [[nodiscard]] TcpSegment read_segment(const std::uint8_t* tcp, unsigned header_bytes,
                                       std::uint32_t payload_bytes);
 
 enum class TcpVerdict : std::uint8_t {
-  kPass,          // In order; the state has been brought up to date.
-  kPassUntracked, // Let through for an endpoint to answer; nothing changed, no timer refreshed.
-  kRestart,       // A SYN on a finished connection: to be judged as a first packet (F32, F33).
-  kInvalidFlags,  // Drop: no such segment can exist in this state.
-  kOutOfWindow,   // Drop: sequence or acknowledgment outside the window.
+  kPass,           // In order; the state has been brought up to date.
+  kPassUntracked,  // Let through for an endpoint to answer; nothing changed, no timer refreshed.
+  kRestart,        // A SYN on a finished connection: to be judged as a first packet (F32, F33).
+  kInvalidFlags,   // Drop: no such segment can exist in this state.
+  kOutOfWindow,    // Drop: sequence or acknowledgment outside the window.
 };
-[[nodiscard]] constexpr bool passes(TcpVerdict verdict) { return verdict <= TcpVerdict::kPassUntracked; }
+[[nodiscard]] constexpr bool passes(TcpVerdict verdict) {
+  return verdict <= TcpVerdict::kPassUntracked;
+}
 
 /// Whether a segment may open a connection: SYN without ACK, FIN or RST (F35, F36).
 [[nodiscard]] constexpr bool opens_connection(std::uint8_t flags) {
@@ -99,7 +101,8 @@ enum class TcpVerdict : std::uint8_t {
          packet::kTcpAck;
 }
 
-/// Starts tracking with the first segment of the originator: a SYN, or, picked up midstream, an ACK.
+/// Starts tracking with the first segment of the originator: a SYN, or, picked up midstream, an
+/// ACK.
 [[nodiscard]] TcpState start_tcp(TcpTrack& track, const TcpSegment& segment);
 
 /// Judges a segment and moves the state. A side whose window is not known is not checked against it

@@ -6,12 +6,12 @@
 // Owned by one worker.
 #pragma once
 
+#include "flows/base/time.hpp"
+#include "flows/connection.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
-
-#include "flows/base/time.hpp"
-#include "flows/connection.hpp"
 
 namespace gannet::flows {
 
@@ -30,9 +30,9 @@ class TimerWheel {
     for (auto& level : heads_) level.fill(kNoConnection);
   }
 
-  /// Hangs record `index` so that it comes due at `deadline` or up to 9 ms later. What lies more than two
-  /// seconds ahead comes due up to a slot of its level (2.1 s, 9.2 minutes) too early, what lies more
-  /// than 39 hours ahead at the wheel's end; the lazy owner puts that right.
+  /// Hangs record `index` so that it comes due at `deadline` or up to 9 ms later. What lies more
+  /// than two seconds ahead comes due up to a slot of its level (2.1 s, 9.2 minutes) too early,
+  /// what lies more than 39 hours ahead at the wheel's end; the lazy owner puts that right.
   void arm(std::uint32_t index, Ticks deadline) {
     // Modulo arithmetic on ticks first: units do not wrap at a power of two.
     const std::uint32_t now_ticks = static_cast<std::uint32_t>(now_ * kTicksPerUnit);
@@ -57,9 +57,9 @@ class TimerWheel {
     place.level = kUnarmed;
   }
 
-  /// Moves time to `now` and calls `on_due(index)` for each record that comes due, disarmed already,
-  /// at most `budget` of them; the rest waits for the next call. Records may be armed and disarmed
-  /// from within. \return the number of records handled.
+  /// Moves time to `now` and calls `on_due(index)` for each record that comes due, disarmed
+  /// already, at most `budget` of them; the rest waits for the next call. Records may be armed and
+  /// disarmed from within. \return the number of records handled.
   template <typename OnDue>
   unsigned advance(Ticks now, unsigned budget, OnDue&& on_due) {
     const std::uint32_t behind = now - static_cast<std::uint32_t>(now_ * kTicksPerUnit);

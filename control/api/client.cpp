@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/api/client.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace gannet::control {
 namespace {
@@ -89,11 +88,12 @@ Result<HttpAnswer> call_daemon(const std::string& socket, std::string_view targe
   if (socket.size() >= sizeof address.sun_path) return fail("the socket's path is too long");
   std::memcpy(address.sun_path, socket.c_str(), socket.size() + 1);
   const Connection connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connection.fd() < 0 || connect(connection.fd(), reinterpret_cast<const sockaddr*>(&address),
-                                     sizeof address) != 0) {
-    return fail(fmt::format("no gannetd answers on {}: {}; start it, or name its socket with "
-                            "--socket or GANNET_SOCKET",
-                            socket, std::strerror(errno)));
+  if (connection.fd() < 0 ||
+      connect(connection.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return fail(
+        fmt::format("no gannetd answers on {}: {}; start it, or name its socket with "
+                    "--socket or GANNET_SOCKET",
+                    socket, std::strerror(errno)));
   }
   const std::string request = fmt::format(
       "{} {} HTTP/1.1\r\nHost: gannet\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The command line's side of the API: one request, one answer, over the daemon's Unix socket. HTTP/1.1
-// with `Connection: close`, which is all that this needs of it; a full client library would take
-// longer to load than a command to run (docs/decisions/api.md).
+// The command line's side of the API: one request, one answer, over the daemon's Unix socket.
+// HTTP/1.1 with `Connection: close`, which is all that this needs of it; a full client library
+// would take longer to load than a command to run (docs/decisions/api.md).
 #pragma once
+
+#include "flows/base/result.hpp"
 
 #include <string>
 #include <string_view>
-
-#include "flows/base/result.hpp"
 
 namespace gannet::control {
 

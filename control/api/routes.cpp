@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/api/routes.hpp"
 
+#include "control/flow_view.hpp"
+#include "control/policy/load.hpp"
+#include "control/policy/render.hpp"
+#include "control/rehearsal.hpp"
+#include "control/views.hpp"
+
 #include <utility>
 
 #include <event2/event.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "control/flow_view.hpp"
-#include "control/policy/load.hpp"
-#include "control/policy/render.hpp"
-#include "control/rehearsal.hpp"
-#include "control/views.hpp"
 
 namespace gannet::control {
 namespace {
@@ -168,11 +168,12 @@ ApiResponse ApiRoutes::get(const ApiRequest& request) {
 ApiResponse ApiRoutes::get_flows(const ApiRequest& request) {
   const auto filter = FlowFilter::parse(query(request, "filter"), controller_.names());
   if (!filter) return refuse(filter.error().message);
-  const std::size_t limit =
-      std::strtoull(query(request, "limit", std::to_string(kDefaultFlowLimit)).c_str(), nullptr, 10);
+  const std::size_t limit = std::strtoull(
+      query(request, "limit", std::to_string(kDefaultFlowLimit)).c_str(), nullptr, 10);
   const FlowList list = list_flows(controller_.dataplane(), *filter, limit);
   Json rows = Json::array();
-  for (const FlowRecord& record : list.records) rows.push_back(to_json(record, controller_.names()));
+  for (const FlowRecord& record : list.records)
+    rows.push_back(to_json(record, controller_.names()));
   return answer({{"matched", list.matched}, {"flows", std::move(rows)}});
 }
 
@@ -195,8 +196,7 @@ ApiResponse ApiRoutes::trace(const ApiRequest& request) {
   Diagnostics diagnostics;
   const auto packet = read_packet(request.body, diagnostics);
   if (!packet) return refuse(render(Format::kText, diagnostics, "trace"));
-  const auto result =
-      rehearse(*packet, *controller_.dataplane().policy(), controller_.names());
+  const auto result = rehearse(*packet, *controller_.dataplane().policy(), controller_.names());
   if (!result) return refuse(result.error().message);
   return answer({{"verdict", result->is_allowed() ? "allow" : "deny"},
                  {"reason", dataplane::name_of(result->reason)},
@@ -261,8 +261,8 @@ void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagn
             {"changes", to_json(result.changes)}};
   if (!result.is_applied) return reply(answer(json, 422));
   if (query(request, "wait").empty()) return reply(answer(json));
-  auto* const waiter = new Waiter{controller_, result.generation, std::move(json),
-                                  std::move(reply)};
+  auto* const waiter =
+      new Waiter{controller_, result.generation, std::move(json), std::move(reply)};
   waiter->timer = evtimer_new(base_, &Waiter::look, waiter);
   Waiter::look(-1, 0, waiter);
 }

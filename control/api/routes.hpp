@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What each request means. Paths and bodies are documented in docs/api.md; every answer is JSON, and an
-// error is {"error": "one sentence with the fix"}.
-// Control thread only.
+// What each request means. Paths and bodies are documented in docs/api.md; every answer is JSON,
+// and an error is {"error": "one sentence with the fix"}. Control thread only.
 #pragma once
-
-#include <chrono>
-#include <optional>
 
 #include "control/api/server.hpp"
 #include "control/controller.hpp"
+
+#include <chrono>
+#include <optional>
 
 struct event;
 struct event_base;
@@ -25,7 +24,7 @@ class ApiRoutes final {
   void handle(const ApiRequest& request, ApiReply reply);
 
  private:
-  struct Waiter;     // An apply whose sender waits until every connection conforms.
+  struct Waiter;  // An apply whose sender waits until every connection conforms.
   // An apply that is taken back unless it is confirmed.
   struct Unconfirmed {
     std::uint32_t revision;  // To go back to.

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/api/server.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -18,6 +11,12 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace gannet::control {
 namespace {
@@ -75,7 +74,8 @@ Result<std::unique_ptr<ApiServer>> ApiServer::listen(event_base* base, const std
   return server;
 }
 
-// Takes the lock that says: this socket is ours. It is let go by the kernel however the daemon ends.
+// Takes the lock that says: this socket is ours. It is let go by the kernel however the daemon
+// ends.
 Result<void> ApiServer::claim() {
   const std::filesystem::path folder = std::filesystem::path(socket_).parent_path();
   std::error_code error;

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// HTTP over a Unix socket, by libevent: bytes in, JSON out. What the requests mean is not known here.
-// The socket is the daemon's claim to be the only one: a lock beside it is held for as long as it lives,
-// and only its owner may connect (mode 0600).
-// Control thread only.
+// HTTP over a Unix socket, by libevent: bytes in, JSON out. What the requests mean is not known
+// here. The socket is the daemon's claim to be the only one: a lock beside it is held for as long
+// as it lives, and only its owner may connect (mode 0600). Control thread only.
 #pragma once
+
+#include "flows/base/result.hpp"
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
-
-#include "flows/base/result.hpp"
 
 struct event_base;
 struct evhttp;
@@ -32,7 +31,8 @@ struct ApiResponse {
   std::string content_type = "application/json";
 };
 
-/// Called once for each request, at once or later; by then the client may be gone, which does no harm.
+/// Called once for each request, at once or later; by then the client may be gone, which does no
+/// harm.
 using ApiReply = std::function<void(ApiResponse)>;
 using ApiHandler = std::function<void(const ApiRequest&, ApiReply)>;
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/cli/offline.hpp"
 
+#include "control/policy/load.hpp"
+#include "control/policy/validate.hpp"
+#include "control/rehearsal.hpp"
+
 #include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "control/policy/load.hpp"
-#include "control/policy/validate.hpp"
-#include "control/rehearsal.hpp"
 
 namespace gannet::control {
 namespace {

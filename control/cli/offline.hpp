@@ -2,10 +2,10 @@
 // Commands that need no daemon: what can be said of files alone. Each returns the exit status.
 #pragma once
 
+#include "control/policy/render.hpp"
+
 #include <string>
 #include <vector>
-
-#include "control/policy/render.hpp"
 
 namespace gannet::control {
 

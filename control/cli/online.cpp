@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/cli/online.hpp"
 
+#include "control/api/client.hpp"
+#include "control/cli/table.hpp"
+#include "control/policy/load.hpp"
+#include "control/policy/render.hpp"
+
 #include <chrono>
 #include <optional>
 #include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "control/api/client.hpp"
-#include "control/cli/table.hpp"
-#include "control/policy/load.hpp"
-#include "control/policy/render.hpp"
 
 namespace gannet::control {
 namespace {
@@ -56,7 +56,8 @@ int print_answer(const OnlineOptions& options, const std::string& target) {
   return kDone;
 }
 
-// {"files": [...]} of what the paths hold; nothing, with diagnostics printed, if they cannot be read.
+// {"files": [...]} of what the paths hold; nothing, with diagnostics printed, if they cannot be
+// read.
 std::optional<std::string> body_of(const std::vector<std::string>& paths) {
   Diagnostics diagnostics;
   const auto sources = open_sources(paths, diagnostics);
@@ -196,10 +197,10 @@ int trace_packet(const OnlineOptions& options, const std::vector<std::string>& w
 int plan_policy(const OnlineOptions& options, const std::vector<std::string>& files) {
   const auto body = body_of(files);
   if (!body) return kFailed;
-  const auto answer = ask(options,
-                          fmt::format("/v1/plan?format={}&subject={}", options.format,
-                                      url_encode(subject_of(files))),
-                          *body);
+  const auto answer = ask(
+      options,
+      fmt::format("/v1/plan?format={}&subject={}", options.format, url_encode(subject_of(files))),
+      *body);
   if (!answer) return kFailed;
   print_diagnostics(*answer);
   if (!(*answer)["ok"].get<bool>()) return kFailed;
@@ -216,10 +217,10 @@ int plan_policy(const OnlineOptions& options, const std::vector<std::string>& fi
 int apply_policy(const OnlineOptions& options, const ApplyOptions& apply) {
   const auto body = body_of(apply.files);
   if (!body) return kFailed;
-  const std::string target = fmt::format(
-      "/v1/apply?format={}&subject={}&wait={}&confirm={}&expect={}", options.format,
-      url_encode(subject_of(apply.files)), url_encode(apply.wait), url_encode(apply.confirm),
-      url_encode(apply.expect));
+  const std::string target =
+      fmt::format("/v1/apply?format={}&subject={}&wait={}&confirm={}&expect={}", options.format,
+                  url_encode(subject_of(apply.files)), url_encode(apply.wait),
+                  url_encode(apply.confirm), url_encode(apply.expect));
   const auto answer = ask(options, target, *body);
   return answer ? print_apply(options, *answer) : kFailed;
 }

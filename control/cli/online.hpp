@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Commands that ask or tell the daemon. Each returns the exit status: 0 done, 1 failed, 2 changes or
-// unhealthy.
+// Commands that ask or tell the daemon. Each returns the exit status: 0 done, 1 failed, 2 changes
+// or unhealthy.
 #pragma once
 
 #include <string>

@@ -4,6 +4,12 @@
 // Control thread only; nearly linear in the size of the policy.
 #pragma once
 
+#include "control/compile/identities.hpp"
+#include "control/compile/names.hpp"
+#include "control/policy/model.hpp"
+#include "dataplane/snapshot.hpp"
+#include "flows/base/result.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,17 +18,11 @@
 #include <string>
 #include <vector>
 
-#include "control/compile/identities.hpp"
-#include "control/compile/names.hpp"
-#include "control/policy/model.hpp"
-#include "dataplane/snapshot.hpp"
-#include "flows/base/result.hpp"
-
 namespace gannet::control {
 
 /// What the compiler must know of this host, as it is, not as it is configured.
 struct HostFacts {
-  std::vector<std::string> ports;           // Names, by dataplane port id.
+  std::vector<std::string> ports;  // Names, by dataplane port id.
   std::vector<std::uint16_t> worker_of_port;
   std::uint16_t uplink = dataplane::kNoIndex;
   Mac uplink_mac{};

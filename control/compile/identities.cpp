@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/compile/identities.hpp"
 
-#include <algorithm>
-
 #include "control/compile/names.hpp"
+
+#include <algorithm>
 
 namespace gannet::control {
 

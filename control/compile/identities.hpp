@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Numbers that outlive a policy. ENI and VPC indices are part of flow keys, NAT port blocks are known to
-// the other side of the internet: both stay with their object for as long as it exists, through any
-// number of policies, and are given to another one only when no flow can remember the old owner.
-// Control thread only.
+// Numbers that outlive a policy. ENI and VPC indices are part of flow keys, NAT port blocks are
+// known to the other side of the internet: both stay with their object for as long as it exists,
+// through any number of policies, and are given to another one only when no flow can remember the
+// old owner. Control thread only.
 #pragma once
+
+#include "dataplane/nat_ports.hpp"
+#include "flows/base/ip.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -14,9 +17,6 @@
 #include <string>
 #include <tuple>
 #include <vector>
-
-#include "dataplane/nat_ports.hpp"
-#include "flows/base/ip.hpp"
 
 namespace gannet::control {
 
@@ -52,11 +52,11 @@ class IndexPool {
 class BlockPool {
  public:
   struct Block {
-    std::size_t address;  // Place in the gateway's public addresses.
-    std::uint16_t number; // Which of the address's blocks.
+    std::size_t address;   // Place in the gateway's public addresses.
+    std::uint16_t number;  // Which of the address's blocks.
   };
-  /// The ENI's block: the one it had if the gateway still has it, else a free one; nothing if there is
-  /// none. An address gives no block to a second ENI before all others are given out.
+  /// The ENI's block: the one it had if the gateway still has it, else a free one; nothing if there
+  /// is none. An address gives no block to a second ENI before all others are given out.
   [[nodiscard]] std::optional<Block> get(const std::string& gateway, const std::string& eni,
                                          const std::vector<Ip4>& addresses,
                                          std::uint16_t block_ports);

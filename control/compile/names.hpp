@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the numbers of a snapshot are called. Made together with the snapshot and kept by the control
-// thread; the packet path knows no names.
+// What the numbers of a snapshot are called. Made together with the snapshot and kept by the
+// control thread; the packet path knows no names.
 #pragma once
+
+#include "flows/base/ip.hpp"
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "flows/base/ip.hpp"
 
 namespace gannet::control {
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The underlay, VPCs with their subnets, ENIs and mappings: who is where.
-#include <algorithm>
-
 #include "control/compile/work.hpp"
+
+#include <algorithm>
 
 namespace gannet::control {
 namespace {
@@ -33,10 +33,10 @@ std::uint32_t add_tunnel_hop(CompileWork& work, Ip4 remote, std::uint16_t vpc, c
   const std::uint32_t neighbor = neighbor_towards(work, remote);
   if (neighbor == flows::kNoNeighbor) return dataplane::kNoHop;
   const dataplane::Underlay& underlay = work.snapshot.underlay;
-  return add_hop(work, flows::make_tunnel_hop(underlay.port, neighbor, underlay.mac, underlay.vtep,
-                                              remote, underlay.vxlan_port,
-                                              work.snapshot.vpcs[vpc].vni.value, inner_mac,
-                                              kGatewayMac, ether_type(family)));
+  return add_hop(
+      work, flows::make_tunnel_hop(underlay.port, neighbor, underlay.mac, underlay.vtep, remote,
+                                   underlay.vxlan_port, work.snapshot.vpcs[vpc].vni.value,
+                                   inner_mac, kGatewayMac, ether_type(family)));
 }
 
 void add_on_link_hops(CompileWork& work) {
@@ -149,14 +149,16 @@ void place_mapping(CompileWork& work, std::uint16_t vpc, const Mapping& mapping,
   (family == Family::kIpv4 ? endpoint.hop.v4 : endpoint.hop.v6) = hop;
 }
 
-// Hosts may send into a VPC if they have one of its addresses, or one of a VPC that is routed to it.
+// Hosts may send into a VPC if they have one of its addresses, or one of a VPC that is routed to
+// it.
 void add_peer(CompileWork& work, std::uint16_t vpc, Ip4 remote) {
   if (!work.known_peers.emplace(vpc, remote).second) return;
   dataplane::TunnelPeer peer;
   peer.underlay_ip = remote;
   peer.return_hop = {add_tunnel_hop(work, remote, vpc, kGatewayMac, Family::kIpv4),
                      add_tunnel_hop(work, remote, vpc, kGatewayMac, Family::kIpv6)};
-  work.peers.push_back({{remote, vpc}, static_cast<std::uint32_t>(work.snapshot.tunnel_peers.size())});
+  work.peers.push_back(
+      {{remote, vpc}, static_cast<std::uint32_t>(work.snapshot.tunnel_peers.size())});
   work.snapshot.tunnel_peers.push_back(peer);
 }
 

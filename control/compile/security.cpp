@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Security groups: rules in list order become entries of two tables a group.
-#include <unordered_map>
-
 #include "control/compile/work.hpp"
+
+#include <unordered_map>
 
 namespace gannet::control {
 namespace {
@@ -26,7 +26,8 @@ Members members_of_groups(const Policy& policy) {
   return members;
 }
 
-std::vector<Prefix> prefixes_of(const Policy& policy, const Members& members, const Remote& remote) {
+std::vector<Prefix> prefixes_of(const Policy& policy, const Members& members,
+                                const Remote& remote) {
   std::vector<Prefix> prefixes;
   switch (remote.kind()) {
     case RemoteKind::kAny: return {kAnyV4, kAnyV6};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Routes, NAT gateways and load balancers: where packets go that leave their subnet.
-#include <algorithm>
-
 #include "control/compile/work.hpp"
+
+#include <algorithm>
 
 namespace gannet::control {
 namespace {
@@ -170,8 +170,7 @@ void compile_nat_gateways(CompileWork& work) {
     for (const Eni& eni : work.policy.enis) {
       const std::uint16_t eni_index = work.enis.at(eni.name);
       if (!work.snapshot.enis[eni_index].is_local() || !leads_to(work, eni, gateway)) continue;
-      const auto block =
-          work.identities.blocks.get(gateway.name, eni.name, addresses, block_ports);
+      const auto block = work.identities.blocks.get(gateway.name, eni.name, addresses, block_ports);
       if (!block) continue;  // No room: the ENI's packets say no_public_address.
       const auto address = static_cast<std::uint16_t>(first_address + block->address);
       compiled.block_of_eni[eni_index] = {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The compiler's workbench: the policy, the snapshot that grows, and what the stages hand on to each
-// other. Internal to control/compile.
+// The compiler's workbench: the policy, the snapshot that grows, and what the stages hand on to
+// each other. Internal to control/compile.
 #pragma once
+
+#include "control/compile/compiler.hpp"
 
 #include <map>
 #include <set>
@@ -10,14 +12,12 @@
 #include <unordered_map>
 #include <vector>
 
-#include "control/compile/compiler.hpp"
-
 namespace gannet::control {
 
 struct CompileWork {
   CompileWork(const Policy& source, const HostFacts& facts, const BackendStates& states,
-              Identities& numbers, std::uint32_t conforming_generation,
-              dataplane::Snapshot& target, SnapshotNames& target_names)
+              Identities& numbers, std::uint32_t conforming_generation, dataplane::Snapshot& target,
+              SnapshotNames& target_names)
       : policy(source),
         host(facts),
         backends(states),

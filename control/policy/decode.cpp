@@ -20,14 +20,10 @@ constexpr auto kKinds = std::to_array<std::string_view>({"HostConfig", "Policy",
 
 std::string describe_node(const Node& node) {
   switch (node.kind()) {
-    case Node::Kind::kNull:
-      return "nothing";
-    case Node::Kind::kSequence:
-      return "a list";
-    case Node::Kind::kMap:
-      return "a mapping";
-    case Node::Kind::kScalar:
-      break;
+    case Node::Kind::kNull: return "nothing";
+    case Node::Kind::kSequence: return "a list";
+    case Node::Kind::kMap: return "a mapping";
+    case Node::Kind::kScalar: break;
   }
   return fmt::format("'{}'", node.text());
 }
@@ -66,9 +62,7 @@ void FieldReader::misplaced(const char* name, const char* sentence) {
   known_.pop_back();
 }
 
-const Member* FieldReader::find(std::string_view name) const {
-  return find_member(node_, name);
-}
+const Member* FieldReader::find(std::string_view name) const { return find_member(node_, name); }
 
 const Member* FieldReader::take(std::string_view name) {
   known_.push_back(name);
@@ -205,9 +199,7 @@ Place Decoder::place_of_name(const Node& node) const {
   return place(name == nullptr ? node : name->value);
 }
 
-std::string_view to_string(Kind kind) {
-  return kKinds[static_cast<std::size_t>(kind)];
-}
+std::string_view to_string(Kind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
 
 namespace {
 

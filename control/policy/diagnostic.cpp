@@ -17,13 +17,9 @@ constexpr auto kSlugs = std::to_array<SlugText>({
 
 }  // namespace
 
-std::span<const SlugText> slug_texts() {
-  return kSlugs;
-}
+std::span<const SlugText> slug_texts() { return kSlugs; }
 
-std::string_view to_string(Slug slug) {
-  return kSlugs[static_cast<std::size_t>(slug)].text;
-}
+std::string_view to_string(Slug slug) { return kSlugs[static_cast<std::size_t>(slug)].text; }
 
 std::string_view to_string(Severity severity) {
   return severity == Severity::kError ? "error" : "warning";

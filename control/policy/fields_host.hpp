@@ -54,9 +54,7 @@ void describe_port_type(auto& v, As<HostPort> auto& o) {
       v.required("socket", o.socket, "Path of the Unix socket.");
       v.defaulted("mode", o.mode, "Who makes the socket: `client` if the hypervisor does.");
       break;
-    case PortType::kPci:
-      v.required("address", o.address, "PCI address of the function.");
-      break;
+    case PortType::kPci: v.required("address", o.address, "PCI address of the function."); break;
     case PortType::kRepresentor:
       v.required("device", o.device, "PCI address of the card.");
       v.required("vf", o.vf, "Number of the virtual function.", Range{0, 65535});

@@ -111,8 +111,7 @@ class RulesSoFar {
       case RemoteKind::kSecurityGroup:
         sides.push_back({{}, *remote.security_group, RemoteKind::kSecurityGroup});
         break;
-      case RemoteKind::kCidrs:
-        break;
+      case RemoteKind::kCidrs: break;
     }
     return sides;
   }

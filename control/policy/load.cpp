@@ -126,12 +126,8 @@ class Loader {
         if (!loaded_.policy) loaded_.policy.emplace();
         add(document, root, *loaded_.policy);
         break;
-      case Kind::kHostConfig:
-        add_host(document, root, header->place);
-        break;
-      case Kind::kPolicyTest:
-        add(document, root, loaded_.tests.emplace_back());
-        break;
+      case Kind::kHostConfig: add_host(document, root, header->place); break;
+      case Kind::kPolicyTest: add(document, root, loaded_.tests.emplace_back()); break;
     }
   }
 

@@ -35,9 +35,7 @@ std::string where(const Place& place) {
   return fmt::format("{}:{}:{}", file_name(place), line, column);
 }
 
-bool starts_character(char c) {
-  return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-}
+bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
 
 // The part of a line that is shown and what of it is underlined, in bytes.
 struct Excerpt {
@@ -241,14 +239,10 @@ std::optional<Format> parse_format(std::string_view word) {
 
 std::string render(Format format, const Diagnostics& diagnostics, std::string_view subject) {
   switch (format) {
-    case Format::kText:
-      return render_text(diagnostics, subject);
-    case Format::kJson:
-      return render_json(diagnostics, subject);
-    case Format::kSarif:
-      return render_sarif(diagnostics);
-    case Format::kGithub:
-      return render_github(diagnostics, subject);
+    case Format::kText: return render_text(diagnostics, subject);
+    case Format::kJson: return render_json(diagnostics, subject);
+    case Format::kSarif: return render_sarif(diagnostics);
+    case Format::kGithub: return render_github(diagnostics, subject);
   }
   return {};
 }

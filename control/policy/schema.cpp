@@ -284,14 +284,10 @@ Json document_schema(Kind kind) {
 
 std::string presence_text(const FieldInfo& field) {
   switch (field.presence) {
-    case Presence::kRequired:
-      return "required";
-    case Presence::kOptional:
-      return "";
-    case Presence::kAlternative:
-      return "one of these";
-    case Presence::kDefaulted:
-      break;
+    case Presence::kRequired: return "required";
+    case Presence::kOptional: return "";
+    case Presence::kAlternative: return "one of these";
+    case Presence::kDefaulted: break;
   }
   // What an object is by default stands with the object.
   return field.default_value.is_object()
@@ -330,12 +326,9 @@ std::string kind_markdown(Kind kind) {
 
 Json json_schema(Kind kind) {
   switch (kind) {
-    case Kind::kHostConfig:
-      return document_schema<HostConfig>(kind);
-    case Kind::kPolicy:
-      return document_schema<Policy>(kind);
-    case Kind::kPolicyTest:
-      return document_schema<PolicyTest>(kind);
+    case Kind::kHostConfig: return document_schema<HostConfig>(kind);
+    case Kind::kPolicy: return document_schema<Policy>(kind);
+    case Kind::kPolicyTest: return document_schema<PolicyTest>(kind);
   }
   return {};
 }

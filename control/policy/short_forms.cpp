@@ -16,12 +16,8 @@ ValueResult<Via> ShortForm<Via>::read(const Scalar& scalar, const Place&) {
 bool ShortForm<Via>::applies(const Via& via) {
   return via.kind() == ViaKind::kInternet || via.kind() == ViaKind::kDrop;
 }
-Json ShortForm<Via>::json(const Via& via) {
-  return via.is_internet ? "internet" : "drop";
-}
-Json ShortForm<Via>::schema() {
-  return {{"enum", {"internet", "drop"}}};
-}
+Json ShortForm<Via>::json(const Via& via) { return via.is_internet ? "internet" : "drop"; }
+Json ShortForm<Via>::schema() { return {{"enum", {"internet", "drop"}}}; }
 
 ValueResult<Remote> ShortForm<Remote>::read(const Scalar& scalar, const Place& place) {
   Remote remote;
@@ -34,12 +30,8 @@ ValueResult<Remote> ShortForm<Remote>::read(const Scalar& scalar, const Place& p
   remote.cidrs.emplace_back(*prefix, place);
   return remote;
 }
-bool ShortForm<Remote>::applies(const Remote& remote) {
-  return remote.kind() == RemoteKind::kAny;
-}
-Json ShortForm<Remote>::json(const Remote&) {
-  return "any";
-}
+bool ShortForm<Remote>::applies(const Remote& remote) { return remote.kind() == RemoteKind::kAny; }
+Json ShortForm<Remote>::json(const Remote&) { return "any"; }
 Json ShortForm<Remote>::schema() {
   return {{"anyOf", {{{"const", "any"}}, Leaf<Prefix>::schema()}}};
 }

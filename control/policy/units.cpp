@@ -37,9 +37,7 @@ constexpr std::size_t kPrintedSizes = 4;
 
 constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::string_view take_while(std::string_view& text, auto&& predicate) {
   std::size_t n = 0;
@@ -139,9 +137,7 @@ std::string to_string(Duration duration) {
   return print(static_cast<std::uint64_t>(duration.count()), kDurations);
 }
 
-std::string to_string(Bandwidth bandwidth) {
-  return print(bandwidth.bits_per_second, kBandwidths);
-}
+std::string to_string(Bandwidth bandwidth) { return print(bandwidth.bits_per_second, kBandwidths); }
 
 std::string to_string(ByteSize size) {
   return print(size.bytes, std::span(kSizes).first(kPrintedSizes));

@@ -65,18 +65,13 @@ std::string identity(const HostPort& port) {
   switch (port.type) {
     case PortType::kAfPacket:
     case PortType::kAfXdp:
-    case PortType::kTap:
-      return "interface " + *port.interface;
-    case PortType::kVhostUser:
-      return "socket " + *port.socket;
-    case PortType::kPci:
-      return "device " + *port.address;
+    case PortType::kTap: return "interface " + *port.interface;
+    case PortType::kVhostUser: return "socket " + *port.socket;
+    case PortType::kPci: return "device " + *port.address;
     case PortType::kRepresentor:
       return fmt::format("virtual function {} of {}", port.vf, *port.device);
-    case PortType::kMemif:
-      return fmt::format("interface {} of socket {}", port.id, *port.socket);
-    case PortType::kVdev:
-      return "device " + *port.args;
+    case PortType::kMemif: return fmt::format("interface {} of socket {}", port.id, *port.socket);
+    case PortType::kVdev: return "device " + *port.args;
   }
   return {};
 }

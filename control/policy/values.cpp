@@ -101,12 +101,8 @@ ValueResult<std::string> Leaf<std::string>::read(const Scalar& scalar) {
   }
   return std::string(scalar.text);
 }
-Json Leaf<std::string>::json(const std::string& value) {
-  return value;
-}
-Json Leaf<std::string>::schema() {
-  return {{"type", "string"}};
-}
+Json Leaf<std::string>::json(const std::string& value) { return value; }
+Json Leaf<std::string>::schema() { return {{"type", "string"}}; }
 
 ValueResult<bool> Leaf<bool>::read(const Scalar& scalar) {
   if (scalar.is_plain && scalar.text == "true") return true;
@@ -121,12 +117,8 @@ ValueResult<bool> Leaf<bool>::read(const Scalar& scalar) {
   return invalid(Slug::ambiguous_boolean, fmt::format("expected true or false, found {}; write {}",
                                                       quoted(scalar), is_yes ? "true" : "false"));
 }
-Json Leaf<bool>::json(const bool& value) {
-  return value;
-}
-Json Leaf<bool>::schema() {
-  return {{"type", "boolean"}};
-}
+Json Leaf<bool>::json(const bool& value) { return value; }
+Json Leaf<bool>::schema() { return {{"type", "boolean"}}; }
 
 ValueResult<IpAddress> Leaf<IpAddress>::read(const Scalar& scalar) {
   if (const auto ip = parse_ip(scalar.text)) return *ip;
@@ -137,9 +129,7 @@ ValueResult<IpAddress> Leaf<IpAddress>::read(const Scalar& scalar) {
   }
   return unreadable<IpAddress>(Slug::invalid_address, scalar);
 }
-Json Leaf<IpAddress>::json(const IpAddress& value) {
-  return gannet::to_string(value);
-}
+Json Leaf<IpAddress>::json(const IpAddress& value) { return gannet::to_string(value); }
 Json Leaf<IpAddress>::schema() {
   return {{"type", "string"}, {"anyOf", {{{"format", "ipv4"}}, {{"format", "ipv6"}}}}};
 }
@@ -160,9 +150,7 @@ ValueResult<Prefix> Leaf<Prefix>::read(const Scalar& scalar) {
   return invalid(Slug::host_bits, fmt::format("'{}' has bits set beyond its length; write {}",
                                               scalar.text, gannet::to_string(network)));
 }
-Json Leaf<Prefix>::json(const Prefix& value) {
-  return gannet::to_string(value);
-}
+Json Leaf<Prefix>::json(const Prefix& value) { return gannet::to_string(value); }
 Json Leaf<Prefix>::schema() {
   return {{"type", "string"}, {"pattern", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"}};
 }
@@ -207,17 +195,13 @@ Json Leaf<SocketAddress>::json(const SocketAddress& value) {
   return value.ip.is_v6() ? fmt::format("[{}]:{}", ip, value.port)
                           : fmt::format("{}:{}", ip, value.port);
 }
-Json Leaf<SocketAddress>::schema() {
-  return {{"type", "string"}, {"pattern", "^.+:[0-9]{1,5}$"}};
-}
+Json Leaf<SocketAddress>::schema() { return {{"type", "string"}, {"pattern", "^.+:[0-9]{1,5}$"}}; }
 
 ValueResult<Mac> Leaf<Mac>::read(const Scalar& scalar) {
   if (const auto mac = parse_mac(scalar.text)) return *mac;
   return unreadable<Mac>(Slug::invalid_mac, scalar);
 }
-Json Leaf<Mac>::json(const Mac& value) {
-  return gannet::to_string(value);
-}
+Json Leaf<Mac>::json(const Mac& value) { return gannet::to_string(value); }
 Json Leaf<Mac>::schema() {
   return {{"type", "string"}, {"pattern", "^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$"}};
 }
@@ -227,12 +211,8 @@ ValueResult<Vni> Leaf<Vni>::read(const Scalar& scalar) {
     return Vni{static_cast<std::uint32_t>(value)};
   });
 }
-Json Leaf<Vni>::json(const Vni& value) {
-  return value.value;
-}
-Json Leaf<Vni>::schema() {
-  return {{"type", "integer"}, {"minimum", 0}, {"maximum", Vni::kMax}};
-}
+Json Leaf<Vni>::json(const Vni& value) { return value.value; }
+Json Leaf<Vni>::schema() { return {{"type", "integer"}, {"minimum", 0}, {"maximum", Vni::kMax}}; }
 
 namespace {
 
@@ -339,8 +319,7 @@ ValueResult<T> read_quantity(const Scalar& scalar,
       return invalid(Slug::out_of_range,
                      fmt::format("'{}' is a fraction of the smallest unit", scalar.text));
     case QuantityError::kUnknownUnit:
-    case QuantityError::kNotAQuantity:
-      break;
+    case QuantityError::kNotAQuantity: break;
   }
   return invalid(Slug::invalid_quantity, fmt::format("expected {}, found '{}'; units are {}",
                                                      Leaf<T>::kExpected, scalar.text, units));
@@ -351,9 +330,7 @@ ValueResult<T> read_quantity(const Scalar& scalar,
 ValueResult<Duration> Leaf<Duration>::read(const Scalar& scalar) {
   return read_quantity(scalar, parse_duration, "ns, us, ms, s, m and h", "s");
 }
-Json Leaf<Duration>::json(const Duration& value) {
-  return to_string(value);
-}
+Json Leaf<Duration>::json(const Duration& value) { return to_string(value); }
 Json Leaf<Duration>::schema() {
   return {{"type", "string"}, {"pattern", "^([0-9]+([.][0-9]+)?(ns|us|ms|s|m|h))+$"}};
 }
@@ -361,9 +338,7 @@ Json Leaf<Duration>::schema() {
 ValueResult<Bandwidth> Leaf<Bandwidth>::read(const Scalar& scalar) {
   return read_quantity(scalar, parse_bandwidth, "bps, kbps, Mbps and Gbps", "Mbps");
 }
-Json Leaf<Bandwidth>::json(const Bandwidth& value) {
-  return to_string(value);
-}
+Json Leaf<Bandwidth>::json(const Bandwidth& value) { return to_string(value); }
 Json Leaf<Bandwidth>::schema() {
   return {{"type", "string"}, {"pattern", "^[0-9]+([.][0-9]+)?(bps|kbps|Mbps|Gbps)$"}};
 }
@@ -371,9 +346,7 @@ Json Leaf<Bandwidth>::schema() {
 ValueResult<ByteSize> Leaf<ByteSize>::read(const Scalar& scalar) {
   return read_quantity(scalar, parse_byte_size, "B, KiB, MiB, GiB, kB, MB and GB", "MiB");
 }
-Json Leaf<ByteSize>::json(const ByteSize& value) {
-  return to_string(value);
-}
+Json Leaf<ByteSize>::json(const ByteSize& value) { return to_string(value); }
 Json Leaf<ByteSize>::schema() {
   return {{"type", "string"}, {"pattern", "^[0-9]+([.][0-9]+)?(B|KiB|MiB|GiB|kB|MB|GB)$"}};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Anti-spoofing: an ENI sends only from its own addresses, and nobody sends from or to addresses that
-// cannot be on a network. The source MAC has been checked against the port's ENI before.
+// Anti-spoofing: an ENI sends only from its own addresses, and nobody sends from or to addresses
+// that cannot be on a network. The source MAC has been checked against the port's ENI before.
 #pragma once
 
 #include "dataplane/first_packet.hpp"

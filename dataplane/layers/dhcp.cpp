@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/layers/dhcp.hpp"
 
+#include "flows/packet/checksum.hpp"
+
 #include <algorithm>
 #include <cstring>
-
-#include "flows/packet/checksum.hpp"
 
 namespace gannet::dataplane {
 namespace {
@@ -156,8 +156,8 @@ std::size_t write_dhcp(DhcpHeader& dhcp, std::uint8_t type, const Request& reque
   return kMinBootpBytes;
 }
 
-// Ethernet, IPv4 and UDP around a DHCP answer of `dhcp_bytes` that lies in its place. To the client's
-// address if it has one already, else by broadcast if it asked so (RFC 2131, 4.1).
+// Ethernet, IPv4 and UDP around a DHCP answer of `dhcp_bytes` that lies in its place. To the
+// client's address if it has one already, else by broadcast if it asked so (RFC 2131, 4.1).
 void wrap(Frame& frame, std::size_t dhcp_bytes, const DhcpHeader& dhcp, const Lease& lease) {
   auto& ethernet = frame.ethernet();
   const bool wants_broadcast = (dhcp.flags.host() & 0x8000) != 0 || dhcp.your_ip.is_zero();
@@ -176,8 +176,7 @@ void wrap(Frame& frame, std::size_t dhcp_bytes, const DhcpHeader& dhcp, const Le
   ip.protocol = packet::kProtoUdp;
   ip.source = lease.gateway;
   ip.destination = destination;
-  ip.checksum =
-      packet::finish(packet::sum_bytes(reinterpret_cast<std::uint8_t*>(&ip), sizeof ip));
+  ip.checksum = packet::finish(packet::sum_bytes(reinterpret_cast<std::uint8_t*>(&ip), sizeof ip));
   udp = {Be16(packet::kDhcpServerPort), Be16(packet::kDhcpClientPort), Be16(udp_bytes), Be16(0)};
   const std::uint64_t sum =
       packet::sum_bytes(reinterpret_cast<std::uint8_t*>(&udp), udp_bytes) +

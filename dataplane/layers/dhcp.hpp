@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DHCPv4 (RFC 2131): the switch answers a VM's requests itself, with the address that the policy gives
-// its ENI. There are no leases to remember: the answer depends on the policy alone. The answer is
-// written over the question. Stateless; any worker.
+// DHCPv4 (RFC 2131): the switch answers a VM's requests itself, with the address that the policy
+// gives its ENI. There are no leases to remember: the answer depends on the policy alone. The
+// answer is written over the question. Stateless; any worker.
 #pragma once
 
 #include "dataplane/first_packet.hpp"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/layers/gateway.hpp"
 
-#include <algorithm>
-#include <utility>
-
 #include "dataplane/layers/load_balancer.hpp"
 #include "flows/packet/checksum.hpp"
+
+#include <algorithm>
+#include <utility>
 
 namespace gannet::dataplane {
 namespace {

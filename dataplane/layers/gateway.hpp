@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The switch's own addresses: subnet gateways, VIPs, and this host on the underlay. They answer ping and
-// nothing else that is IP. The answer is written over the question. Stateless; any worker.
+// The switch's own addresses: subnet gateways, VIPs, and this host on the underlay. They answer
+// ping and nothing else that is IP. The answer is written over the question. Stateless; any worker.
 #pragma once
 
 #include "dataplane/drops.hpp"

@@ -32,8 +32,8 @@ std::uint16_t find_pinned(const BackendPool& pool, const IpTuple& current, const
   return Maglev::kNone;
 }
 
-// A backend that calls itself by the VIP would answer itself directly; with the gateway as source the
-// answer comes back through the switch (L12).
+// A backend that calls itself by the VIP would answer itself directly; with the gateway as source
+// the answer comes back through the switch (L12).
 void turn_hairpin_around(FirstPacket& first) {
   if (first.current.source != first.current.destination) return;
   const Endpoint* const self = first.policy.find_endpoint(first.vpc, first.current.source);
@@ -61,8 +61,7 @@ DropReason LoadBalancer::judge(FirstPacket& first) noexcept {
       first.pinned != nullptr ? find_pinned(pool, t, *first.pinned) : Maglev::kNone;
   if (chosen == Maglev::kNone) {
     chosen = pool.maglev.pick(affinity_hash(t.source, t.destination, t.source_port,
-                                            t.destination_port, t.protocol,
-                                            listener.by_source_ip));
+                                            t.destination_port, t.protocol, listener.by_source_ip));
   }
   if (chosen == Maglev::kNone) return DropReason::lb_no_backend;
   t.destination = pool.backends[chosen].ip;

@@ -38,11 +38,10 @@ DropReason Nat::translate_by_gateway(FirstPacket& first, const NatGateway& gatew
   }
   std::uint32_t index = NatMappings::kNone;
   if (mappings_ != nullptr) {
-    index = first.is_rehearsal
-                ? mappings_->find(gateway, first.policy, eni, t.protocol, t.source.v4(),
-                                  t.source_port)
-                : mappings_->find_or_make(gateway, first.policy, eni, t.protocol, t.source.v4(),
-                                          t.source_port, first.now);
+    index = first.is_rehearsal ? mappings_->find(gateway, first.policy, eni, t.protocol,
+                                                 t.source.v4(), t.source_port)
+                               : mappings_->find_or_make(gateway, first.policy, eni, t.protocol,
+                                                         t.source.v4(), t.source_port, first.now);
   }
   if (index == NatMappings::kNone) {
     if (!first.is_rehearsal) return DropReason::nat_out_of_ports;
@@ -69,8 +68,8 @@ DropReason Nat::translate_source(FirstPacket& first) noexcept {
     first.current.source = *public_ip;
   } else {
     const NatGateway* const gateway = gateway_for(first);
-    reason = gateway == nullptr ? DropReason::no_public_address
-                                : translate_by_gateway(first, *gateway);
+    reason =
+        gateway == nullptr ? DropReason::no_public_address : translate_by_gateway(first, *gateway);
   }
   if (reason == DropReason::kNone) first.note(Step::kSourceNat);
   return reason;

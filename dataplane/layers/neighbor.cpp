@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/layers/neighbor.hpp"
 
-#include <algorithm>
-
 #include "dataplane/layers/load_balancer.hpp"
 #include "flows/packet/checksum.hpp"
+
+#include <algorithm>
 
 namespace gannet::dataplane {
 namespace {
@@ -65,8 +65,8 @@ void turn_into_reply(Frame& frame, ArpHeader& arp, const Mac& mac) {
   frame.ethernet().source = mac;
 }
 
-// Whether the options of an ND message are well formed (RFC 4861, 4.6); `mac` gets the address of the
-// option of type `wanted`, if there is one.
+// Whether the options of an ND message are well formed (RFC 4861, 4.6); `mac` gets the address of
+// the option of type `wanted`, if there is one.
 bool read_options(const std::uint8_t* bytes, std::size_t size, std::uint8_t wanted, Mac* mac) {
   while (size != 0) {
     if (size < sizeof(LinkAddressOption)) return false;
@@ -80,8 +80,9 @@ bool read_options(const std::uint8_t* bytes, std::size_t size, std::uint8_t want
   return true;
 }
 
-// Lays Ethernet, IPv6 and an ICMPv6 message of `message_bytes` with one link-address option over the
-// frame; the message itself has been written. Addresses: from `source` with the MAC of the switch.
+// Lays Ethernet, IPv6 and an ICMPv6 message of `message_bytes` with one link-address option over
+// the frame; the message itself has been written. Addresses: from `source` with the MAC of the
+// switch.
 bool finish_nd(Frame& frame, std::size_t message_bytes, const Ip6& source, const Ip6& destination,
                const Mac& mac, std::uint8_t option_type) {
   const std::size_t payload = message_bytes + sizeof(LinkAddressOption);
@@ -101,10 +102,9 @@ bool finish_nd(Frame& frame, std::size_t message_bytes, const Ip6& source, const
   header_at<LinkAddressOption>(message + message_bytes) = {option_type, 1, mac};
   auto& icmp = header_at<packet::IcmpHeader>(message);
   icmp.checksum = Be16(0);
-  icmp.checksum = packet::finish(
-      packet::sum_bytes(message, payload) +
-      packet::pseudo_header_sum(source, destination, packet::kProtoIcmp6,
-                                static_cast<std::uint32_t>(payload)));
+  icmp.checksum = packet::finish(packet::sum_bytes(message, payload) +
+                                 packet::pseudo_header_sum(source, destination, packet::kProtoIcmp6,
+                                                           static_cast<std::uint32_t>(payload)));
   return true;
 }
 
@@ -115,9 +115,9 @@ DropReason answer_neighbor(Frame& frame, const Ip6& asker, std::size_t option_by
   const Ip6 target = question.target;
   const Eni& eni = policy.enis[in.zone.index];
   Mac source_mac = in.source_mac;
-  if (target.is_multicast() || !read_options(frame.data + kMessage + sizeof(NeighborMessage),
-                                             option_bytes, packet::kNdSourceLinkAddress,
-                                             &source_mac)) {
+  if (target.is_multicast() ||
+      !read_options(frame.data + kMessage + sizeof(NeighborMessage), option_bytes,
+                    packet::kNdSourceLinkAddress, &source_mac)) {
     return DropReason::arp_not_answered;
   }
   if (source_mac != eni.mac) return DropReason::spoofed_arp;
@@ -141,7 +141,7 @@ DropReason answer_router(Frame& frame, const Ip6& asker) {
     return DropReason::no_buffer;
   }
   header_at<RouterAdvertisement>(frame.data + kMessage) = {
-      packet::kIcmp6RouterAdvertisement, 0, Be16(0), 64, kManagedFlag,
+      packet::kIcmp6RouterAdvertisement, 0,       Be16(0), 64, kManagedFlag,
       Be16(kRouterLifetimeSeconds),      Be32(0), Be32(0)};
   const Ip6 destination = asker.is_zero() ? kAllNodes : asker;
   const bool fits = finish_nd(frame, sizeof(RouterAdvertisement), kGatewayLinkLocal, destination,
@@ -178,8 +178,8 @@ DropReason NeighborAnswers::answer_underlay_arp(Frame& frame, const packet::Pars
   return DropReason::kNone;
 }
 
-DropReason NeighborAnswers::answer_nd(Frame& frame, const packet::Parsed& parsed,
-                                      const Ingress& in, const Snapshot& policy) noexcept {
+DropReason NeighborAnswers::answer_nd(Frame& frame, const packet::Parsed& parsed, const Ingress& in,
+                                      const Snapshot& policy) noexcept {
   // Extension headers have no place in ND (RFC 6980 forbids fragments; others only hide things).
   if (parsed.ttl != kNdHopLimit || parsed.has_options || parsed.vlan_tag_count != 0) {
     return DropReason::arp_not_answered;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ARP (RFC 826) and neighbour discovery (RFC 4861). Nothing is flooded: the switch knows who has which
-// address and answers every question itself, to VMs for all addresses of their VPC and to the
+// ARP (RFC 826) and neighbour discovery (RFC 4861). Nothing is flooded: the switch knows who has
+// which address and answers every question itself, to VMs for all addresses of their VPC and to the
 // underlay for its own addresses and the public ones of this host. Answers are written over the
 // question. Stateless; any worker.
 #pragma once
@@ -13,10 +13,12 @@ namespace gannet::dataplane {
 
 class NeighborAnswers final {
  public:
-  /// Answers a VM's ARP request in place. \return kNone if the frame is now an answer to be sent back.
+  /// Answers a VM's ARP request in place. \return kNone if the frame is now an answer to be sent
+  /// back.
   [[nodiscard]] static DropReason answer_arp(Frame& frame, const packet::Parsed& parsed,
                                              const Ingress& in, const Snapshot& policy) noexcept;
-  /// The same for neighbour and router solicitations. The frame is ICMPv6 with its checksum checked.
+  /// The same for neighbour and router solicitations. The frame is ICMPv6 with its checksum
+  /// checked.
   [[nodiscard]] static DropReason answer_nd(Frame& frame, const packet::Parsed& parsed,
                                             const Ingress& in, const Snapshot& policy) noexcept;
 

@@ -5,7 +5,8 @@ namespace gannet::dataplane {
 
 DropReason Router::judge_endpoint(FirstPacket& first) noexcept {
   const Endpoint* const endpoint = first.policy.find_endpoint(first.vpc, first.current.destination);
-  if (endpoint == nullptr || endpoint->kind == EndpointKind::kNowhere) return DropReason::no_mapping;
+  if (endpoint == nullptr || endpoint->kind == EndpointKind::kNowhere)
+    return DropReason::no_mapping;
   if (endpoint->kind == EndpointKind::kGateway) return DropReason::gateway_service;
   first.target = Target::kEndpoint;
   first.to = endpoint;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Routing of a VM's packet: longest prefix wins among the routes of its subnet's table and the VPC's own
-// networks; a mapping counts as a route to its one address. Says where the packet goes, not yet how.
+// Routing of a VM's packet: longest prefix wins among the routes of its subnet's table and the
+// VPC's own networks; a mapping counts as a route to its one address. Says where the packet goes,
+// not yet how.
 #pragma once
 
 #include "dataplane/first_packet.hpp"
@@ -11,7 +12,8 @@ class Router final {
  public:
   /// Sets first.target, first.to, first.vpc and first.route.
   [[nodiscard]] static DropReason judge(FirstPacket& first) noexcept;
-  /// The same for a packet that is already known to stay in first.vpc: sets first.target and first.to.
+  /// The same for a packet that is already known to stay in first.vpc: sets first.target and
+  /// first.to.
   [[nodiscard]] static DropReason judge_endpoint(FirstPacket& first) noexcept;
 };
 

@@ -31,8 +31,8 @@ Outcome ask_groups(const FirstPacket& first, const Eni& eni, GroupSide SecurityG
 }  // namespace
 
 DropReason SecurityGroups::judge_egress(FirstPacket& first) noexcept {
-  const Outcome outcome = ask_groups(first, first.sender(), &SecurityGroup::egress,
-                                     first.current.destination, true);
+  const Outcome outcome =
+      ask_groups(first, first.sender(), &SecurityGroup::egress, first.current.destination, true);
   first.egress_rule = outcome.rule;
   first.note(Step::kEgressGroups, outcome.rule);
   return outcome.is_allowed ? DropReason::kNone : DropReason::sg_egress_denied;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The receiving end of a VXLAN tunnel (RFC 7348): is the outer packet for this host, well formed, for a
-// known VNI and from a host of that VPC; then the inner frame goes on alone. Stateless; any worker.
-// (The sending end is ready-made: flows/next_hop.hpp and dataplane/rewrite.hpp.)
+// The receiving end of a VXLAN tunnel (RFC 7348): is the outer packet for this host, well formed,
+// for a known VNI and from a host of that VPC; then the inner frame goes on alone. Stateless; any
+// worker. (The sending end is ready-made: flows/next_hop.hpp and dataplane/rewrite.hpp.)
 #pragma once
 
 #include "dataplane/first_packet.hpp"

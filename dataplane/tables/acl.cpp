@@ -96,7 +96,8 @@ std::uint32_t Acl::match(const IpAddress& remote, std::uint8_t protocol, std::ui
     const auto* const first = interval_starts_.data() + node.first_interval;
     const auto* const above = std::upper_bound(first, first + node.interval_count, key);
     // The first interval starts at 0, so there is always one at or below the key.
-    best = std::min(best, interval_rules_[static_cast<std::size_t>(above - 1 - interval_starts_.data())]);
+    best = std::min(best,
+                    interval_rules_[static_cast<std::size_t>(above - 1 - interval_starts_.data())]);
     at = node.parent;
   }
   return best;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// First-match classification by remote address, protocol and port, the shape of every security-group
-// rule. Rules are grouped by remote prefix: for each distinct prefix there is a sorted list of the
-// (protocol, port) intervals of its rules with the first rule of each, and a link to the next shorter
-// prefix that has rules. A match is one longest-prefix look-up, then one binary search for each
-// prefix on the way up. Memory is linear in the rules, and time grows with their logarithm and with
-// how deeply their prefixes nest, not with their number.
-// Immutable once built; read by all workers. Free of DPDK (rte_acl needs an EAL), so that a policy
-// can be tested offline by the same code.
+// First-match classification by remote address, protocol and port, the shape of every
+// security-group rule. Rules are grouped by remote prefix: for each distinct prefix there is a
+// sorted list of the (protocol, port) intervals of its rules with the first rule of each, and a
+// link to the next shorter prefix that has rules. A match is one longest-prefix look-up, then one
+// binary search for each prefix on the way up. Memory is linear in the rules, and time grows with
+// their logarithm and with how deeply their prefixes nest, not with their number. Immutable once
+// built; read by all workers. Free of DPDK (rte_acl needs an EAL), so that a policy can be tested
+// offline by the same code.
 #pragma once
+
+#include "dataplane/tables/lpm.hpp"
+#include "flows/base/ip.hpp"
 
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "dataplane/tables/lpm.hpp"
-#include "flows/base/ip.hpp"
 
 namespace gannet::dataplane {
 
@@ -22,7 +22,8 @@ namespace gannet::dataplane {
 struct AclRule {
   static constexpr std::uint16_t kAnyProtocol = 256;
   std::uint16_t protocol = kAnyProtocol;
-  std::uint16_t first_port = 0;  // Of the service: the destination port of a connection's first packet.
+  std::uint16_t first_port =
+      0;  // Of the service: the destination port of a connection's first packet.
   std::uint16_t last_port = 0xffff;
   Prefix remote;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A map from small keys to numbers that is built once and then only read: open addressing with linear
-// probing at no more than half full. A look-up is one or two cache lines. Free of DPDK.
+// A map from small keys to numbers that is built once and then only read: open addressing with
+// linear probing at no more than half full. A look-up is one or two cache lines. Free of DPDK.
 #pragma once
 
 #include <bit>

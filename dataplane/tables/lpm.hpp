@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Longest prefix match: a trie of 16-way nodes, one cache line each, with the values pushed into the
-// leaves, so that a look-up never backs up. Built once from a policy, then read by all workers.
+// Longest prefix match: a trie of 16-way nodes, one cache line each, with the values pushed into
+// the leaves, so that a look-up never backs up. Built once from a policy, then read by all workers.
 // A look-up reads one node for each four bits of the longest prefix on the way: at most 8 for IPv4
 // and 32 for IPv6, whatever the number of prefixes. Free of DPDK, so that the policy can be judged
 // offline by the same code.
 #pragma once
 
+#include "flows/base/ip.hpp"
+
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "flows/base/ip.hpp"
 
 namespace gannet::dataplane {
 

@@ -52,8 +52,8 @@ Maglev::Maglev(std::span<const Backend> backends) {
   };
   for (const Backend& b : backends) shares += b.weight;
   // A pool of one heavy and many light backends needs entries for the lightest.
-  const std::uint32_t size = table_size_for(std::min<std::uint64_t>(
-      std::max<std::uint64_t>(backends.size(), shares / heaviest), 65'000));
+  const std::uint32_t size = table_size_for(
+      std::min<std::uint64_t>(std::max<std::uint64_t>(backends.size(), shares / heaviest), 65'000));
   for (std::size_t i = 0; i < backends.size(); ++i) {
     const Backend& b = backends[i];
     if (b.weight == 0) continue;

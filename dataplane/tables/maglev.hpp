@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Consistent hashing for load balancing: the look-up table of Maglev (Eisenbud et al., NSDI 2016, 3.4)
-// with weights. Backends enter by their identity (address and port), not by their place in a list, and
-// nothing is random: every host with the same backends has the same table (L20), and when one backend
-// goes, nearly all entries of the others stay (L2).
-// Immutable once built; a look-up is one load.
+// Consistent hashing for load balancing: the look-up table of Maglev (Eisenbud et al., NSDI
+// 2016, 3.4) with weights. Backends enter by their identity (address and port), not by their place
+// in a list, and nothing is random: every host with the same backends has the same table (L20), and
+// when one backend goes, nearly all entries of the others stay (L2). Immutable once built; a
+// look-up is one load.
 #pragma once
+
+#include "flows/base/ip.hpp"
 
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "flows/base/ip.hpp"
 
 namespace gannet::dataplane {
 

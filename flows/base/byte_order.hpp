@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Integers in network byte order as a type of their own, so that a wire value can never be used as
 // a number by accident. A Be<T> has alignment 1: structs made of them have the layout of the wire,
-// without padding and without `packed`. Any thread; costs a byte swap where a conversion is written.
+// without padding and without `packed`. Any thread; costs a byte swap where a conversion is
+// written.
 #pragma once
 
 #include <bit>
@@ -56,7 +57,7 @@ static_assert(sizeof(Be32) == 4 && alignof(Be32) == 1 && std::is_trivial_v<Be32>
 
 /// Reads a T from possibly unaligned memory; the caller has checked that sizeof(T) bytes are there.
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 [[nodiscard]] inline T load(const void* from) {
   T value;
   std::memcpy(&value, from, sizeof value);
@@ -65,9 +66,7 @@ template <typename T>
 
 /// Writes a T to possibly unaligned memory; the caller has checked that sizeof(T) bytes are there.
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-inline void store(void* to, const T& value) {
-  std::memcpy(to, &value, sizeof value);
-}
+requires std::is_trivially_copyable_v<T>
+inline void store(void* to, const T& value) { std::memcpy(to, &value, sizeof value); }
 
 }  // namespace gannet

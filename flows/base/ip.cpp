@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flows/base/ip.hpp"
 
-#include <arpa/inet.h>
-
 #include <charconv>
 #include <cstring>
+
+#include <arpa/inet.h>
 
 namespace gannet {
 namespace {
@@ -50,14 +50,15 @@ bool Prefix::contains(const Prefix& other) const {
   return other.length >= length && contains(other.address);
 }
 
-bool Prefix::overlaps(const Prefix& other) const { return contains(other) || other.contains(*this); }
+bool Prefix::overlaps(const Prefix& other) const {
+  return contains(other) || other.contains(*this);
+}
 
 std::optional<IpAddress> Prefix::at(std::uint64_t offset) const {
   std::array<std::uint8_t, 16> bytes;
   std::memcpy(bytes.data(), address.data(), 16);
   if (!add_offset(bytes.data(), bit_count(family()) / 8, offset)) return std::nullopt;
-  const IpAddress ip =
-      address.is_v4() ? IpAddress(load<Ip4>(bytes.data())) : IpAddress(Ip6{bytes});
+  const IpAddress ip = address.is_v4() ? IpAddress(load<Ip4>(bytes.data())) : IpAddress(Ip6{bytes});
   if (!contains(ip)) return std::nullopt;
   return ip;
 }

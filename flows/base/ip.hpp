@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// IP addresses and prefixes of both families. The types of one family (Ip4, Ip6) are wire images and
-// are what the packet path uses; IpAddress and Prefix carry their family and are what policy uses.
-// Any thread; all are small values.
+// IP addresses and prefixes of both families. The types of one family (Ip4, Ip6) are wire images
+// and are what the packet path uses; IpAddress and Prefix carry their family and are what policy
+// uses. Any thread; all are small values.
 #pragma once
+
+#include "flows/base/byte_order.hpp"
 
 #include <array>
 #include <compare>
@@ -11,8 +13,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "flows/base/byte_order.hpp"
 
 namespace gannet {
 
@@ -44,7 +44,9 @@ struct Ip6 {
 
   [[nodiscard]] bool is_zero() const { return (half(0) | half(1)) == 0; }
   [[nodiscard]] constexpr bool is_multicast() const { return bytes[0] == 0xff; }
-  [[nodiscard]] bool is_loopback() const { return half(0) == 0 && half(1) == std::uint64_t{1} << 56; }
+  [[nodiscard]] bool is_loopback() const {
+    return half(0) == 0 && half(1) == std::uint64_t{1} << 56;
+  }
   [[nodiscard]] constexpr bool is_link_local() const {
     return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
   }
@@ -82,7 +84,9 @@ class IpAddress {
   [[nodiscard]] bool is_multicast() const {
     return is_v4() ? v4().is_multicast() : v6().is_multicast();
   }
-  [[nodiscard]] bool is_loopback() const { return is_v4() ? v4().is_loopback() : v6().is_loopback(); }
+  [[nodiscard]] bool is_loopback() const {
+    return is_v4() ? v4().is_loopback() : v6().is_loopback();
+  }
 
   friend auto operator<=>(const IpAddress& a, const IpAddress& b) = default;
 
@@ -119,7 +123,8 @@ struct Prefix {
 enum class PrefixError : std::uint8_t { kAddress, kLength, kHostBits };
 /// Reads "10.0.0.0/8"; a bare address is a block of one. On failure `error` says what is wrong with
 /// it: the address, the length, or bits set beyond the length.
-[[nodiscard]] std::optional<Prefix> parse_prefix(std::string_view text, PrefixError* error = nullptr);
+[[nodiscard]] std::optional<Prefix> parse_prefix(std::string_view text,
+                                                 PrefixError* error = nullptr);
 
 [[nodiscard]] std::string to_string(Ip4 ip);
 [[nodiscard]] std::string to_string(const Ip6& ip);
@@ -134,6 +139,7 @@ struct std::hash<gannet::IpAddress> {
   std::size_t operator()(const gannet::IpAddress& ip) const noexcept {
     const auto a = gannet::load<std::uint64_t>(ip.data());
     const auto b = gannet::load<std::uint64_t>(ip.data() + 8);
-    return (a ^ (b * 0x9e3779b97f4a7c15)) * 0xd6e8feb86659fd93 + static_cast<std::size_t>(ip.family());
+    return (a ^ (b * 0x9e3779b97f4a7c15)) * 0xd6e8feb86659fd93 +
+           static_cast<std::size_t>(ip.family());
   }
 };

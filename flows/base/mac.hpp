@@ -2,14 +2,14 @@
 // An Ethernet address (IEEE 802-2014, 8.2). Any thread; a six-byte value.
 #pragma once
 
+#include "flows/base/byte_order.hpp"
+
 #include <array>
 #include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "flows/base/byte_order.hpp"
 
 namespace gannet {
 

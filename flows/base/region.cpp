@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flows/base/region.hpp"
 
-#include <sys/mman.h>
-
 #include <string>
+
+#include <sys/mman.h>
 
 namespace gannet {
 namespace {
@@ -11,8 +11,8 @@ namespace {
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
 void* map_pages(std::size_t size, int extra_flags) {
-  void* const p = mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | extra_flags, -1, 0);
+  void* const p =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | extra_flags, -1, 0);
   return p == MAP_FAILED ? nullptr : p;
 }
 

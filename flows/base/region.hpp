@@ -3,11 +3,11 @@
 // start, released at the end, never grown. The owner decides which thread uses it.
 #pragma once
 
+#include "flows/base/result.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-
-#include "flows/base/result.hpp"
 
 namespace gannet {
 

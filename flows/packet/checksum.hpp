@@ -4,11 +4,11 @@
 // Any thread.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "flows/base/byte_order.hpp"
 #include "flows/base/ip.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace gannet::packet {
 
@@ -37,8 +37,8 @@ namespace gannet::packet {
 }
 
 /// A pending change of a checksum: the one's complement sum of (~old + new) over all changed words
-/// (RFC 1624, equation 3). 0 and 0xffff are the same number; it is always given as 0, which leaves a
-/// checksum exactly as it is, where 0xffff would turn one zero into the other.
+/// (RFC 1624, equation 3). 0 and 0xffff are the same number; it is always given as 0, which leaves
+/// a checksum exactly as it is, where 0xffff would turn one zero into the other.
 class ChecksumDelta {
  public:
   constexpr ChecksumDelta() = default;

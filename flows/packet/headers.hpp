@@ -4,11 +4,11 @@
 // of a packet once its length has been checked.
 #pragma once
 
-#include <cstdint>
-
 #include "flows/base/byte_order.hpp"
 #include "flows/base/ip.hpp"
 #include "flows/base/mac.hpp"
+
+#include <cstdint>
 
 namespace gannet::packet {
 

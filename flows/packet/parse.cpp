@@ -96,7 +96,8 @@ ParseError check_fragment(const Parsed& out) {
 }
 
 // The header of an IPv4 packet; `limit` is one past the last byte that is there.
-ParseError read_ipv4(const std::uint8_t* frame, std::size_t limit, std::size_t offset, Parsed& out) {
+ParseError read_ipv4(const std::uint8_t* frame, std::size_t limit, std::size_t offset,
+                     Parsed& out) {
   if (limit - offset < sizeof(Ipv4Header)) return ParseError::kTruncated;
   const auto& ip = header_at<Ipv4Header>(frame + offset);
   const std::size_t header = ip.header_bytes();
@@ -166,7 +167,8 @@ ParseError walk_extensions(const std::uint8_t* frame, std::size_t limit, std::si
   return ParseError::kNone;
 }
 
-ParseError read_ipv6(const std::uint8_t* frame, std::size_t limit, std::size_t offset, Parsed& out) {
+ParseError read_ipv6(const std::uint8_t* frame, std::size_t limit, std::size_t offset,
+                     Parsed& out) {
   if (limit - offset < sizeof(Ipv6Header)) return ParseError::kTruncated;
   const auto& ip = header_at<Ipv6Header>(frame + offset);
   if (ip.version() != 6) return ParseError::kBadIpHeader;

@@ -5,10 +5,10 @@
 // any other way than by the returned error.
 #pragma once
 
+#include "flows/packet/headers.hpp"
+
 #include <cstddef>
 #include <cstdint>
-
-#include "flows/packet/headers.hpp"
 
 namespace gannet::packet {
 
@@ -24,13 +24,13 @@ enum class ParseError : std::uint8_t {
   kBadExtensionHeader,  // IPv6 extension chain out of order, too long, or of a forbidden kind.
   kTinyFragment,        // First fragment without the whole L4 header (RFC 1858, RFC 7112), or
                         // a TCP fragment at offset 8 (RFC 3128).
-  kBadFragment,         // Reaches beyond 65,535 bytes, empty, or not a multiple of 8 (RFC 8200, 4.5).
+  kBadFragment,  // Reaches beyond 65,535 bytes, empty, or not a multiple of 8 (RFC 8200, 4.5).
 };
 
 enum class L3 : std::uint8_t { kOther, kArp, kIpv4, kIpv6 };
 
-/// Where things lie in a frame, and the few values on which everything depends. Offsets are in bytes
-/// from the first byte of the frame.
+/// Where things lie in a frame, and the few values on which everything depends. Offsets are in
+/// bytes from the first byte of the frame.
 struct Parsed {
   std::uint16_t l3_offset;       // First byte after EtherType.
   std::uint16_t l4_offset;       // First byte after the IP header and its options or extensions.
@@ -40,9 +40,9 @@ struct Parsed {
   std::uint16_t source_port;     // TCP, UDP: the port. ICMP query: the identifier. Else 0.
   std::uint16_t destination_port;  // TCP, UDP: the port. ICMP: type << 8 | code. Else 0.
   std::uint16_t fragment_offset;   // In bytes.
-  std::uint16_t fragment_start;    // Of fragments: first byte of the part that was cut. IPv6 options
-                                   // behind the fragment header belong to it.
-  std::uint32_t fragment_id;       // Identification, only of fragments.
+  std::uint16_t fragment_start;  // Of fragments: first byte of the part that was cut. IPv6 options
+                                 // behind the fragment header belong to it.
+  std::uint32_t fragment_id;     // Identification, only of fragments.
   L3 l3;
   std::uint8_t vlan_tag_count;
   std::uint8_t protocol;  // Of L4, after any extension headers.
@@ -70,9 +70,9 @@ struct Parsed {
                                   Parsed& out);
 
 /// Reads the packet that an ICMP error quotes (RFC 792, RFC 4443): an IP header whose length field
-/// speaks of more than is there, and of L4 at least eight bytes. Fills all but `end_offset`, which is
-/// where the quotation ends, and `payload_offset`. Fragments other than the first are refused, as is
-/// an IPv4 header with a wrong checksum (RFC 5508, REQ-3).
+/// speaks of more than is there, and of L4 at least eight bytes. Fills all but `end_offset`, which
+/// is where the quotation ends, and `payload_offset`. Fragments other than the first are refused,
+/// as is an IPv4 header with a wrong checksum (RFC 5508, REQ-3).
 [[nodiscard]] ParseError parse_quoted(const std::uint8_t* frame, std::size_t size,
                                       std::size_t offset, Parsed& out);
 

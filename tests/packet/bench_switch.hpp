@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A whole switch on the bench: the real controller, the real dataplane and its workers, on ports made of
-// rings, with a clock that moves only when told to. Nothing happens by itself: run() lets all workers
-// turn until none of them has anything left to do.
+// A whole switch on the bench: the real controller, the real dataplane and its workers, on ports
+// made of rings, with a clock that moves only when told to. Nothing happens by itself: run() lets
+// all workers turn until none of them has anything left to do.
 #pragma once
+
+#include "control/controller.hpp"
+#include "dataplane/dataplane.hpp"
+#include "tests/support/packet_builder.hpp"
 
 #include <atomic>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "control/controller.hpp"
-#include "dataplane/dataplane.hpp"
-#include "tests/support/packet_builder.hpp"
 
 struct rte_ring;
 
@@ -47,7 +47,8 @@ class BenchSwitch final {
 
   /// Frames that came out of each port since the last call, in order.
   [[nodiscard]] std::map<std::string, std::vector<Bytes>> take_output();
-  /// Drops by reason, of all ports and workers, since the start. Answers that the switch was waiting for
+  /// Drops by reason, of all ports and workers, since the start. Answers that the switch was
+  /// waiting for
   /// ("consumed") are none.
   [[nodiscard]] std::map<std::string, std::uint64_t> drops() const;
   [[nodiscard]] std::uint64_t connection_count() const;

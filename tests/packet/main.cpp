@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs packet tests: data files (script.hpp) against a whole switch on rings. `--workers N` says how many
-// workers it has; the results must not depend on it.
+// Runs packet tests: data files (script.hpp) against a whole switch on rings. `--workers N` says
+// how many workers it has; the results must not depend on it.
+#include "dataplane/eal.hpp"
+#include "tests/packet/script.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -10,9 +13,6 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-
-#include "dataplane/eal.hpp"
-#include "tests/packet/script.hpp"
 
 namespace {
 

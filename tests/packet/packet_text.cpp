@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packet/packet_text.hpp"
 
+#include "flows/packet/parse.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <functional>
@@ -9,8 +11,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include "flows/packet/parse.hpp"
 
 namespace gannet::test {
 namespace {
@@ -92,7 +92,8 @@ class Builder {
   std::uint32_t number(std::string_view word, std::size_t offset = 0) {
     if (word == "*" || word.starts_with("$")) {
       // Every `*` is a number of its own, known by its place.
-      const std::string name = word == "*" ? fmt::format("*{}", offset) : std::string(word.substr(1));
+      const std::string name =
+          word == "*" ? fmt::format("*{}", offset) : std::string(word.substr(1));
       const auto known = vocabulary_.numbers.find(name);
       if (known != vocabulary_.numbers.end()) return known->second;
       if (!allows_unknown_) throw TextError{fmt::format("'{}' has no value yet", word)};
@@ -202,7 +203,8 @@ class Builder {
     if (const auto v = take(words, "tos")) fields.tos = static_cast<std::uint8_t>(number(*v));
     if (const auto v = take(words, "id")) fields.id = number16(*v, offset_ + 4);
     if (const auto v = take(words, "off")) fields.fragment_offset = number16(*v);
-    if (const auto v = take(words, "proto")) fields.protocol = static_cast<std::uint8_t>(number(*v));
+    if (const auto v = take(words, "proto"))
+      fields.protocol = static_cast<std::uint8_t>(number(*v));
     if (const auto v = take(words, "options")) fields.options = from_hex(*v);
     fields.dont_fragment = take_flag(words, "df");
     fields.more_fragments = take_flag(words, "mf");
@@ -352,14 +354,22 @@ class Builder {
 };
 
 const std::vector<std::pair<std::string_view, Builder::Adder>> Builder::kLayers = {
-    {"eth", &Builder::add_eth},         {"vlan", &Builder::add_vlan},
-    {"arp", &Builder::add_arp},         {"ip", &Builder::add_ip},
-    {"ext", &Builder::add_extension},   {"frag", &Builder::add_fragment},
-    {"tcp", &Builder::add_tcp},         {"udp", &Builder::add_udp},
-    {"icmp", &Builder::add_icmp},       {"echo", &Builder::add_echo},
-    {"echo-reply", &Builder::add_echo_reply}, {"vxlan", &Builder::add_vxlan},
-    {"data", &Builder::add_data},       {"trailer", &Builder::add_trailer},
-    {"quote", &Builder::add_quote},     {"set", &Builder::add_set},
+    {"eth", &Builder::add_eth},
+    {"vlan", &Builder::add_vlan},
+    {"arp", &Builder::add_arp},
+    {"ip", &Builder::add_ip},
+    {"ext", &Builder::add_extension},
+    {"frag", &Builder::add_fragment},
+    {"tcp", &Builder::add_tcp},
+    {"udp", &Builder::add_udp},
+    {"icmp", &Builder::add_icmp},
+    {"echo", &Builder::add_echo},
+    {"echo-reply", &Builder::add_echo_reply},
+    {"vxlan", &Builder::add_vxlan},
+    {"data", &Builder::add_data},
+    {"trailer", &Builder::add_trailer},
+    {"quote", &Builder::add_quote},
+    {"set", &Builder::add_set},
     {"cut", &Builder::add_cut},
 };
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packet/script.hpp"
 
+#include "control/policy/units.hpp"
+#include "tests/packet/bench_switch.hpp"
+#include "tests/packet/packet_text.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -8,10 +12,6 @@
 #include <sstream>
 
 #include <fmt/format.h>
-
-#include "control/policy/units.hpp"
-#include "tests/packet/bench_switch.hpp"
-#include "tests/packet/packet_text.hpp"
 
 namespace gannet::test {
 namespace {
@@ -71,15 +71,24 @@ class Reader {
  private:
   std::string add(const std::string& text) {
     const auto [word, rest] = first_word(text);
-    if (word == "title") script_.title = rest;
-    else if (word == "covers") script_.covers = words_of(rest);
-    else if (word == "policy") script_.policy = rest;
-    else if (word == "host") script_.host_yaml += rest + "\n";
-    else if (word == "mtu") return parse_limit(rest, script_.mtu);
-    else if (word == "capacity") return parse_limit(rest, script_.connections);
-    else if (word == "let") return add_word(rest);
-    else if (word == "neighbor") return add_neighbor(rest);
-    else return add_step(word, rest);
+    if (word == "title")
+      script_.title = rest;
+    else if (word == "covers")
+      script_.covers = words_of(rest);
+    else if (word == "policy")
+      script_.policy = rest;
+    else if (word == "host")
+      script_.host_yaml += rest + "\n";
+    else if (word == "mtu")
+      return parse_limit(rest, script_.mtu);
+    else if (word == "capacity")
+      return parse_limit(rest, script_.connections);
+    else if (word == "let")
+      return add_word(rest);
+    else if (word == "neighbor")
+      return add_neighbor(rest);
+    else
+      return add_step(word, rest);
     return {};
   }
 
@@ -161,9 +170,11 @@ std::vector<std::string> ports_of(const std::string& policy) {
     const auto at = line.find(key);
     const bool is_word = at != std::string::npos && (at == 0 || line[at - 1] == ' ');
     if (!is_word) continue;
-    const std::string name = line.substr(at + key.size(), line.find_first_of(",}", at) - at - key.size());
+    const std::string name =
+        line.substr(at + key.size(), line.find_first_of(",}", at) - at - key.size());
     const bool is_port = !name.empty() && std::isalpha(static_cast<unsigned char>(name[0])) != 0;
-    if (is_port && std::find(ports.begin(), ports.end(), name) == ports.end()) ports.push_back(name);
+    if (is_port && std::find(ports.begin(), ports.end(), name) == ports.end())
+      ports.push_back(name);
   }
   return ports;
 }
@@ -191,7 +202,8 @@ class Runner {
     bench_->run();
     if (const auto settled = settle(0); !settled) return settled;
     const std::string wrong = bench_->unbalanced();
-    return wrong.empty() ? Result<void>{} : at(0, "packets in are not packets out and drops\n" + wrong);
+    return wrong.empty() ? Result<void>{}
+                         : at(0, "packets in are not packets out and drops\n" + wrong);
   }
 
  private:
@@ -212,7 +224,8 @@ class Runner {
     auto bench = BenchSwitch::create(config);
     if (!bench) return at(0, bench.error().message);
     bench_ = std::move(*bench);
-    vocabulary_.words = {{"gw", "02:67:6e:74:00:01"}, {"any", "ff:ff:ff:ff:ff:ff"},
+    vocabulary_.words = {{"gw", "02:67:6e:74:00:01"},
+                         {"any", "ff:ff:ff:ff:ff:ff"},
                          {"up", to_string(bench_->uplink_mac())}};
     for (const auto& [name, value] : script_.words) vocabulary_.words[name] = value;
     for (const auto& [ip, mac] : script_.neighbors) {
@@ -232,10 +245,12 @@ class Runner {
       case Step::Kind::kSend: return send(step);
       case Step::Kind::kExpect: return expect(step);
       case Step::Kind::kDrop: expected_drops_[step.text] += step.count; return {};
-      case Step::Kind::kConnections: return compare("connections", bench_->connection_count(), step.count);
+      case Step::Kind::kConnections:
+        return compare("connections", bench_->connection_count(), step.count);
       case Step::Kind::kFast: {
         const std::uint64_t now = bench_->fast_count();
-        return compare("packets by the flow table", now - std::exchange(fast_before_, now), step.count);
+        return compare("packets by the flow table", now - std::exchange(fast_before_, now),
+                       step.count);
       }
       case Step::Kind::kAdvance: {
         const auto duration = control::parse_duration(step.text);
@@ -276,8 +291,8 @@ class Runner {
       frames.erase(frames.begin());
       const auto matched = match_packet(step.text, frame, vocabulary_);
       if (!matched) {
-        return fail(fmt::format("{}: another packet came: {}\n{}", step.port, describe_packet(frame),
-                                matched.error().message));
+        return fail(fmt::format("{}: another packet came: {}\n{}", step.port,
+                                describe_packet(frame), matched.error().message));
       }
     }
     return {};
@@ -306,9 +321,11 @@ class Runner {
 
   [[nodiscard]] std::string drops_text() const {
     std::string text = "\n    drops counted:";
-    for (const auto& [reason, count] : bench_->drops()) text += fmt::format(" {} {}", reason, count);
+    for (const auto& [reason, count] : bench_->drops())
+      text += fmt::format(" {} {}", reason, count);
     text += "\n    drops named:  ";
-    for (const auto& [reason, count] : expected_drops_) text += fmt::format(" {} {}", reason, count);
+    for (const auto& [reason, count] : expected_drops_)
+      text += fmt::format(" {} {}", reason, count);
     return text + "\n";
   }
 

@@ -8,30 +8,29 @@
 //   let r20 = 02:00:0a:0a:02:14                  a name
 //   neighbor 192.0.2.12 02:00:00:00:00:12        who answers ARP on the underlay
 //   send vm1: eth vm1 > gw / ip ...              a packet arrives; "send vm1 x5:" five times
-//   expect uplink: eth ...                       and exactly this comes out of a port, in this order
-//   drop no_route 2                              and these drops are counted
-//   connections 1                                and so many connections are there
-//   advance 5s                                   time moves
-//   apply locked                                 policies/locked.yaml comes into force
-//   fast 3                                       so many packets took the flow table since last asked
+//   expect uplink: eth ...                       and exactly this comes out of a port, in this
+//   order drop no_route 2                              and these drops are counted connections 1
+//   and so many connections are there advance 5s                                   time moves apply
+//   locked                                 policies/locked.yaml comes into force fast 3 so many
+//   packets took the flow table since last asked
 //
 // After each group of sends (and each advance and apply), everything that came out must have been
 // expected, and every drop that was counted must have been named. At the end packets in = packets
 // out + drops for every port.
 #pragma once
 
+#include "flows/base/result.hpp"
+
 #include <string>
 #include <vector>
-
-#include "flows/base/result.hpp"
 
 namespace gannet::test {
 
 struct Step {
   enum class Kind { kSend, kExpect, kDrop, kConnections, kAdvance, kApply, kFast } kind;
   unsigned line = 0;
-  std::string port;       // kSend, kExpect.
-  std::string text;       // Packet, reason, policy, duration.
+  std::string port;  // kSend, kExpect.
+  std::string text;  // Packet, reason, policy, duration.
   std::uint64_t count = 1;
 };
 

@@ -99,13 +99,10 @@ std::string check_ip(Span ip, const std::string& where) {
       return model_sum(shape.l4, pseudo_sum(shape, shape.l4.size())) == 0xffff
                  ? ""
                  : where + " TCP checksum";
-    case packet::kProtoUdp:
-      return check_udp(shape, where);
+    case packet::kProtoUdp: return check_udp(shape, where);
     case packet::kProtoIcmp:
-    case packet::kProtoIcmp6:
-      return check_icmp(shape, where);
-    default:
-      return "";
+    case packet::kProtoIcmp6: return check_icmp(shape, where);
+    default: return "";
   }
 }
 

@@ -13,12 +13,8 @@ const IpAddress kB4 = "10.10.1.12"_ip;
 const IpAddress kA6 = "fd00:10:0:1::11"_ip;
 const IpAddress kB6 = "fd00:10:0:1::12"_ip;
 
-Packet v4(IpFields fields = {}) {
-  return Packet().eth(kA, kB).ip(kA4, kB4, std::move(fields));
-}
-Packet v6() {
-  return Packet().eth(kA, kB).ip(kA6, kB6);
-}
+Packet v4(IpFields fields = {}) { return Packet().eth(kA, kB).ip(kA4, kB4, std::move(fields)); }
+Packet v6() { return Packet().eth(kA, kB).ip(kA6, kB6); }
 TcpFields syn() {
   return {.source_port = 1000, .destination_port = 80, .options = {2, 4, 5, 0xb4, 1, 3, 3, 7}};
 }

@@ -28,16 +28,10 @@ Bytes operator+(Bytes a, const Bytes& b) {
   return a;
 }
 
-Be16 complement(std::uint16_t sum) {
-  return Be16(static_cast<std::uint16_t>(~sum));
-}
+Be16 complement(std::uint16_t sum) { return Be16(static_cast<std::uint16_t>(~sum)); }
 
-std::uint8_t u8(std::size_t value) {
-  return static_cast<std::uint8_t>(value);
-}
-std::uint16_t u16(std::size_t value) {
-  return static_cast<std::uint16_t>(value);
-}
+std::uint8_t u8(std::size_t value) { return static_cast<std::uint8_t>(value); }
+std::uint16_t u16(std::size_t value) { return static_cast<std::uint16_t>(value); }
 
 std::uint32_t pseudo_sum(const IpAddress& source, const IpAddress& destination,
                          std::uint8_t protocol, std::size_t l4_bytes) {
@@ -50,12 +44,9 @@ std::uint32_t pseudo_sum(const IpAddress& source, const IpAddress& destination,
 // Where the L4 checksum field lies in the header.
 std::size_t checksum_offset(std::uint8_t protocol) {
   switch (protocol) {
-    case packet::kProtoTcp:
-      return 16;
-    case packet::kProtoUdp:
-      return 6;
-    default:
-      return 2;
+    case packet::kProtoTcp: return 16;
+    case packet::kProtoUdp: return 6;
+    default: return 2;
   }
 }
 
@@ -290,9 +281,7 @@ Bytes Packet::wrap(std::size_t index, Bytes body) const {
       layers_[index]);
 }
 
-Bytes ip_packet_of(const Bytes& frame) {
-  return {frame.begin() + kEthernetBytes, frame.end()};
-}
+Bytes ip_packet_of(const Bytes& frame) { return {frame.begin() + kEthernetBytes, frame.end()}; }
 
 Bytes first_bytes(const Bytes& bytes, std::size_t count) {
   return {bytes.begin(),

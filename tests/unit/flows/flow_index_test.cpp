@@ -15,9 +15,7 @@ FlowIndex make_index(std::uint32_t flow_count) {
   EXPECT_TRUE(index);
   return std::move(*index);
 }
-FlowRef ref(std::uint32_t i) {
-  return {i, Direction::kForward};
-}
+FlowRef ref(std::uint32_t i) { return {i, Direction::kForward}; }
 bool has(const FlowIndex& index, std::uint64_t hash, FlowRef wanted) {
   return index.find(hash, [wanted](FlowRef candidate) { return candidate == wanted; }).is_valid();
 }

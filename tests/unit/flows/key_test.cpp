@@ -30,12 +30,8 @@ Key key_of(Packet packet, Zone zone = kVm) {
   EXPECT_EQ(packet::parse(frame.data(), frame.size(), parsed), packet::ParseError::kNone);
   return make_key<Key>(zone, frame.data(), parsed);
 }
-Packet v4() {
-  return Packet().eth({}, {}).ip("10.0.0.1"_ip, "10.0.0.2"_ip);
-}
-Packet v6() {
-  return Packet().eth({}, {}).ip("fd00::1"_ip, "fd00::2"_ip);
-}
+Packet v4() { return Packet().eth({}, {}).ip("10.0.0.1"_ip, "10.0.0.2"_ip); }
+Packet v6() { return Packet().eth({}, {}).ip("fd00::1"_ip, "fd00::2"_ip); }
 
 TEST(Key, HoldsTheTupleAsOnTheWire) {
   const auto key = key_of<Ip4Key>(v4().udp(1000, 53));

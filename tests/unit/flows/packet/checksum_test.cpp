@@ -16,9 +16,7 @@ using test::Bytes;
 using test::model_sum;
 using test::operator""_ip;
 
-std::uint16_t host_sum(std::uint64_t sum) {
-  return Be16::from_raw(fold(sum)).host();
-}
+std::uint16_t host_sum(std::uint64_t sum) { return Be16::from_raw(fold(sum)).host(); }
 
 // A checksum field's value for words that add up to `sum`, as a sender computes it.
 std::uint16_t checksum_of(const Bytes& words) {
@@ -119,9 +117,7 @@ TEST(Checksum, NoChangeLeavesBothZerosAlone) {
 }
 
 // N52
-TEST(Checksum, N52UdpZeroStaysZero) {
-  EXPECT_EQ(update_udp(Be16(0), 0x1234).host(), 0);
-}
+TEST(Checksum, N52UdpZeroStaysZero) { EXPECT_EQ(update_udp(Be16(0), 0x1234).host(), 0); }
 
 // N52: RFC 768, a computed zero is sent as all ones.
 TEST(Checksum, N52UdpNeverBecomesZero) {

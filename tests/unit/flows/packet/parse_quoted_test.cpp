@@ -21,9 +21,7 @@ using test::operator""_ip;
 Packet v4(test::IpFields fields = {}) {
   return Packet().eth({}, {}).ip("10.0.0.1"_ip, "10.0.0.2"_ip, std::move(fields));
 }
-Packet v6() {
-  return Packet().eth({}, {}).ip("fd00::1"_ip, "fd00::2"_ip);
-}
+Packet v6() { return Packet().eth({}, {}).ip("fd00::1"_ip, "fd00::2"_ip); }
 
 // Parses a copy that starts at `offset` and ends where the memory ends.
 ParseError parse_exactly(const Bytes& quoted, Parsed& out, std::size_t offset = 42) {

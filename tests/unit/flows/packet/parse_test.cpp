@@ -30,9 +30,7 @@ const IpAddress kB6 = "fd00:10::12"_ip;
 Packet v4(test::IpFields fields = {}) {
   return Packet().eth(kA, kB).ip(kA4, kB4, std::move(fields));
 }
-Packet v6() {
-  return Packet().eth(kA, kB).ip(kA6, kB6);
-}
+Packet v6() { return Packet().eth(kA, kB).ip(kA6, kB6); }
 
 // Parses a copy that ends where the memory ends, so that the sanitizer sees any byte read too much.
 ParseError parse_exactly(const Bytes& frame, Parsed& out) {
