@@ -18,7 +18,7 @@
 namespace gannet::dataplane {
 namespace {
 
-constexpr unsigned kMailSlots = 1'024;
+constexpr unsigned kMailSlots = 4'096;
 constexpr unsigned kPoolCache = 256;
 
 flows::HashSeed random_seed() {

@@ -22,12 +22,12 @@ std::uint8_t tos_of(const std::uint8_t* ip, bool is_v4) {
 
 }  // namespace
 
-void FastPath::read(PortContext& port, rte_mbuf** packets, unsigned count, const Snapshot& policy) {
-  for (unsigned i = 0; i < count; ++i) {
-    if (i + kPrefetchAhead < count) {
-      __builtin_prefetch(rte_pktmbuf_mtod(packets[i + kPrefetchAhead], const void*));
+void FastPath::read(const Burst& burst) {
+  for (unsigned i = 0; i < burst.count; ++i) {
+    if (i + kPrefetchAhead < burst.count) {
+      __builtin_prefetch(rte_pktmbuf_mtod(burst.packets[i + kPrefetchAhead], const void*));
     }
-    read_one(port, packets[i], policy, i);
+    read_one(burst.port, burst.packets[i], burst.policy, i);
   }
 }
 
@@ -97,46 +97,83 @@ void FastPath::look_up(unsigned count) {
   }
 }
 
-bool FastPath::forward(Slot& slot, PortContext& port, rte_mbuf* packet, const Snapshot& policy,
-                       Nanos now) {
-  if (slot.shape == Shape::kV4) [[likely]] {
-    return forward_hit(slot, slot.key4, slot.ref, port, packet, policy, now);
-  }
+FastPath::Fate FastPath::forward(const Slot& slot, const Burst& burst, rte_mbuf* packet) {
+  if (slot.shape == Shape::kV4) [[likely]]
+    return forward_key(slot, slot.key4, burst, packet);
   if (slot.shape == Shape::kV6) {
-    return forward_hit(slot, keys6_[static_cast<std::size_t>(&slot - slots_)], slot.ref, port,
-                       packet, policy, now);
+    return forward_key(slot, keys6_[static_cast<std::size_t>(&slot - slots_)], burst, packet);
   }
-  return false;
+  return Fate::kSlow;
 }
 
 template <typename Key>
-bool FastPath::forward_hit(const Slot& slot, const Key& key, flows::FlowRef ref, PortContext& port,
-                           rte_mbuf* packet, const Snapshot& policy, Nanos now) {
+FastPath::Fate FastPath::forward_key(const Slot& slot, const Key& key, const Burst& burst,
+                                     rte_mbuf* packet) {
   auto& table = connections_.table<Key>();
+  flows::FlowRef ref = slot.ref;
   if (!ref.is_valid() || !(table.flow(ref).key == key)) {
     // Another flow with the same tag, or one that came after the look-up; or none.
     ref = table.find(key, slot.hash);
-    if (!ref.is_valid()) return false;
+    if (!ref.is_valid()) return forward_miss(key, burst, packet);
   }
   const flows::Flow<Key>& flow = table.flow(ref);
-  const CommonPacket& common = slot.packet;
-  const bool applies = flow.generation == policy.generation &&
+  if (flow.kind == flows::FlowKind::kRedirect) {
+    return hand_over(static_cast<std::uint16_t>(flow.action.next_hop), burst, packet);
+  }
+  const bool applies = flow.generation == burst.policy.generation &&
                        flow.kind == flows::FlowKind::kForward &&
                        flow.tunnel_source == slot.tunnel_source &&
-                       flow.destination_mac.raw() == destination_mac(common.frame) &&
-                       common.ip_bytes <= flow.action.max_ip_bytes;
-  if (!applies) return false;
-  const flows::NextHop& hop = policy.next_hops[flow.action.next_hop];
+                       flow.destination_mac.raw() == destination_mac(slot.packet.frame) &&
+                       slot.packet.ip_bytes <= flow.action.max_ip_bytes;
+  if (!applies) return Fate::kSlow;
+  const flows::NextHop& hop = burst.policy.next_hops[flow.action.next_hop];
   std::uint64_t mac = 0;
   if (hop.leaves_by_underlay()) {
     mac = neighbors_.mac_of(hop.neighbor);
-    if (mac == 0) return false;
+    if (mac == 0) return Fate::kSlow;
   }
-  if (port.bytes_per_second != 0 &&
-      !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, now, kBandwidthBurst)) {
-    transmitter_.drop(packet, port.index, DropReason::eni_rate_limit);
-    return true;
+  if (exceeds_rate(burst, packet)) {
+    transmitter_.drop(packet, burst.port.index, DropReason::eni_rate_limit);
+    return Fate::kForwarded;
   }
+  return forward_hit<Key>(slot, ref, mac, hop, burst, packet);
+}
+
+// A packet of no flow here may be of a connection that another worker owns.
+template <typename Key>
+FastPath::Fate FastPath::forward_miss(const Key& key, const Burst& burst, rte_mbuf* packet) {
+  if (burst.is_handed_over) return Fate::kSlow;
+  const std::uint16_t owner =
+      connections_.natural_owner(burst.policy, flows::zone_of(key), tuple_of(key));
+  if (owner == connections_.config().worker) return Fate::kSlow;
+  return hand_over(owner, burst, packet);
+}
+
+FastPath::Fate FastPath::hand_over(std::uint16_t owner, const Burst& burst, rte_mbuf* packet) {
+  // A packet that comes back is for the slow path to judge: it must not go around.
+  if (burst.is_handed_over) return Fate::kSlow;
+  if (exceeds_rate(burst, packet)) {
+    transmitter_.drop(packet, burst.port.index, DropReason::eni_rate_limit);
+  } else {
+    transmitter_.hand_over(packet, burst.port.index, owner);
+  }
+  return Fate::kHandedOver;
+}
+
+// An ENI's bandwidth is charged where the packet is received, once.
+bool FastPath::exceeds_rate(const Burst& burst, const rte_mbuf* packet) {
+  PortContext& port = burst.port;
+  return port.bytes_per_second != 0 && !burst.is_handed_over &&
+         !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now, kBandwidthBurst);
+}
+
+template <typename Key>
+FastPath::Fate FastPath::forward_hit(const Slot& slot, flows::FlowRef ref, std::uint64_t mac,
+                                     const flows::NextHop& hop, const Burst& burst,
+                                     rte_mbuf* packet) {
+  const flows::Flow<Key>& flow = connections_.table<Key>().flow(ref);
+  const CommonPacket& common = slot.packet;
+  const Nanos now = burst.now;
   constexpr std::uint32_t kIpBytes = sizeof(typename Key::Ip) == 4 ? 20 : 40;
   std::uint8_t* const ip = common.frame + kEthernetBytes;
   std::uint8_t* const l4 = ip + kIpBytes;
@@ -147,10 +184,10 @@ bool FastPath::forward_hit(const Slot& slot, const Key& key, flows::FlowRef ref,
         flows::read_segment(l4, header, common.ip_bytes - kIpBytes - header);
     const flows::TcpVerdict verdict = connections_.track<Key>(ref, segment, to_ticks(now));
     if (!flows::passes(verdict)) {
-      transmitter_.drop(packet, port.index,
+      transmitter_.drop(packet, burst.port.index,
                         verdict == flows::TcpVerdict::kOutOfWindow ? DropReason::tcp_out_of_window
                                                                    : DropReason::tcp_invalid_flags);
-      return true;
+      return Fate::kForwarded;
     }
     refreshes = verdict == flows::TcpVerdict::kPass;
   }
@@ -172,8 +209,8 @@ bool FastPath::forward_hit(const Slot& slot, const Key& key, flows::FlowRef ref,
   packet->data_off = static_cast<std::uint16_t>(out - static_cast<std::uint8_t*>(packet->buf_addr));
   packet->data_len = static_cast<std::uint16_t>(out_bytes);
   packet->pkt_len = out_bytes;
-  transmitter_.send(hop.port, packet, port.index, now);
-  return true;
+  transmitter_.send(hop.port, packet, burst.port.index, now);
+  return Fate::kForwarded;
 }
 
 }  // namespace gannet::dataplane

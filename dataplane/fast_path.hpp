@@ -4,7 +4,8 @@
 //
 //   1  read the headers, build and hash the key, prefetch the bucket
 //   2  match the tags, prefetch the flow and its connection
-//   3  compare the key, check, rewrite, send — or give the packet to the slow path, in order
+//   3  compare the key, check, rewrite, send — or give the packet to the worker that owns its
+//      connection, or to the slow path, in order
 //
 // Nothing in it locks, allocates, logs or asks the time. Owned by one worker.
 #pragma once
@@ -32,27 +33,39 @@ class FastPath final {
         transmitter_(transmitter),
         counters_(counters) {}
 
-  /// Works on packets that have come in by `port`, at most kBurst. Calls `slow(packet)` for each
-  /// one that it leaves alone; all others are sent or dropped.
+  /// Packets that have come in by one port, at most kBurst.
+  struct Burst {
+    PortContext& port;
+    rte_mbuf** packets;
+    unsigned count;
+    bool is_handed_over;  // By the worker that received them; this one owns their connections.
+    const Snapshot& policy;
+    Nanos now;
+  };
+
+  /// Works on a burst. Calls `slow(packet)` for each packet that it leaves alone; all others are
+  /// sent, handed over or dropped.
   template <typename Slow>
-  void process(PortContext& port, rte_mbuf** packets, unsigned count, const Snapshot& policy,
-               Nanos now, Slow&& slow) {
-    std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
-    port.counters->rx_packets.add(count);
-    port.counters->rx_bytes.add(bytes);
-    read(port, packets, count, policy);
-    look_up(count);
-    unsigned slow_count = 0;
-    for (unsigned i = 0; i < count; ++i) {
-      if (forward(slots_[i], port, packets[i], policy, now)) continue;
-      ++slow_count;
-      slow(packets[i]);
+  void process(const Burst& burst, Slow&& slow) {
+    read(burst);
+    look_up(burst.count);
+    unsigned forwarded = 0;
+    for (unsigned i = 0; i < burst.count; ++i) {
+      switch (forward(slots_[i], burst, burst.packets[i])) {
+        case Fate::kForwarded: ++forwarded; break;
+        case Fate::kHandedOver: break;
+        case Fate::kSlow: slow(burst.packets[i]); break;
+      }
     }
-    counters_.fast_packets.add(count - slow_count);
+    counters_.fast_packets.add(forwarded);
   }
 
  private:
+  enum class Fate : std::uint8_t {
+    kForwarded,  // Or dropped because the flow says so.
+    kHandedOver,
+    kSlow,  // Untouched.
+  };
   enum class Shape : std::uint8_t { kOdd, kV4, kV6 };
 
   struct alignas(64) Slot {
@@ -64,15 +77,20 @@ class FastPath final {
     Shape shape;
   };
 
-  void read(PortContext& port, rte_mbuf** packets, unsigned count, const Snapshot& policy);
+  void read(const Burst& burst);
   void read_one(const PortContext& port, rte_mbuf* packet, const Snapshot& policy, unsigned i);
   void look_up(unsigned count);
 
-  // \return false if the packet is for the slow path, untouched.
-  bool forward(Slot& slot, PortContext& port, rte_mbuf* packet, const Snapshot& policy, Nanos now);
+  Fate forward(const Slot& slot, const Burst& burst, rte_mbuf* packet);
   template <typename Key>
-  bool forward_hit(const Slot& slot, const Key& key, flows::FlowRef ref, PortContext& port,
-                   rte_mbuf* packet, const Snapshot& policy, Nanos now);
+  Fate forward_key(const Slot& slot, const Key& key, const Burst& burst, rte_mbuf* packet);
+  template <typename Key>
+  Fate forward_miss(const Key& key, const Burst& burst, rte_mbuf* packet);
+  Fate hand_over(std::uint16_t owner, const Burst& burst, rte_mbuf* packet);
+  template <typename Key>
+  Fate forward_hit(const Slot& slot, flows::FlowRef ref, std::uint64_t neighbor_mac,
+                   const flows::NextHop& hop, const Burst& burst, rte_mbuf* packet);
+  [[nodiscard]] static bool exceeds_rate(const Burst& burst, const rte_mbuf* packet);
 
   Connections& connections_;
   const NeighborTable& neighbors_;

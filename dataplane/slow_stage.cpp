@@ -123,19 +123,8 @@ void SlowStage::act(Job& job, const Outcome& outcome) {
     case Disposition::kForward: return forward(job, outcome);
     case Disposition::kReturn: return send_back(job, outcome);
     case Disposition::kCollect: return collect(job);
-    case Disposition::kHandOver: {
-      Message message;
-      message.kind = MessageKind::kIngress;
-      message.from = config_.worker;
-      message.ingress_port = job.port.index;
-      message.packet = job.packet;
-      if (!mailbox_.send(mailbox_.context, outcome.worker, message)) {
-        transmitter_.drop(job.packet, job.port.index, DropReason::handover_full);
-        return;
-      }
-      job.port.counters->handed_over_packets.add(1);
-      return;
-    }
+    case Disposition::kHandOver:
+      return transmitter_.hand_over(job.packet, job.port.index, outcome.worker);
   }
 }
 

@@ -34,6 +34,18 @@ void Transmitter::send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint
   push(port, packet, ingress_port);
 }
 
+void Transmitter::hand_over(rte_mbuf* packet, std::uint16_t ingress_port, std::uint16_t owner) {
+  Message message;
+  message.kind = MessageKind::kIngress;
+  message.from = worker_;
+  message.ingress_port = ingress_port;
+  message.packet = packet;
+  if (!mailbox_.send(mailbox_.context, owner, message)) {
+    return drop(packet, ingress_port, DropReason::handover_full);
+  }
+  ports_[ingress_port].counters->handed_over_packets.add(1);
+}
+
 void Transmitter::flush() {
   for (unsigned i = 0; i < busy_count_; ++i) {
     flush_port(busy_ports_[i]);

@@ -12,7 +12,7 @@
 namespace gannet::dataplane {
 namespace {
 
-constexpr unsigned kMessagesPerTurn = 64;
+constexpr unsigned kMessagesPerTurn = FastPath::kBurst;
 constexpr unsigned kCommandSlots = 64;
 constexpr Nanos kHousekeepingEvery = 100'000;  // Between two turns of age and sweep.
 constexpr Nanos kNeighborRunEvery = 100 * kNanosPerMilli;
@@ -138,12 +138,20 @@ unsigned Worker::receive() {
     const unsigned count = rte_eth_rx_burst(port.ethdev, port.queue, packets, FastPath::kBurst);
     if (count == 0) continue;
     total += count;
-    fast_path_.process(port, packets, count, *policy_, now_, [&](rte_mbuf* packet) {
-      slow_stage_.process(port.index, packet, false, *policy_, now_);
-    });
+    std::uint64_t bytes = 0;
+    for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
+    port.counters->rx_packets.add(count);
+    port.counters->rx_bytes.add(bytes);
+    forward(port, packets, count, false);
     transmitter_.flush();
   }
   return total;
+}
+
+void Worker::forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over) {
+  fast_path_.process({port, packets, count, is_handed_over, *policy_, now_}, [&](rte_mbuf* packet) {
+    slow_stage_.process(port.index, packet, is_handed_over, *policy_, now_);
+  });
 }
 
 unsigned Worker::read_mail() {
@@ -154,19 +162,35 @@ unsigned Worker::read_mail() {
     Message messages[kMessagesPerTurn];
     const unsigned count =
         rte_ring_sc_dequeue_burst_elem(ring, messages, sizeof(Message), kMessagesPerTurn, nullptr);
-    for (unsigned i = 0; i < count; ++i) read_message(messages[i]);
+    read_messages(messages, count);
     total += count;
   }
   return total;
 }
 
+// In order; packets that came in by one port are worked on together.
+void Worker::read_messages(const Message* messages, unsigned count) {
+  for (unsigned i = 0; i < count;) {
+    if (messages[i].kind != MessageKind::kIngress) {
+      read_message(messages[i++]);
+      continue;
+    }
+    const std::uint16_t port = messages[i].ingress_port;
+    rte_mbuf* packets[FastPath::kBurst];
+    unsigned packet_count = 0;
+    while (i < count && messages[i].kind == MessageKind::kIngress &&
+           messages[i].ingress_port == port) {
+      packets[packet_count++] = messages[i++].packet;
+    }
+    ports_[port].counters->taken_over_packets.add(packet_count);
+    forward(ports_[port], packets, packet_count, true);
+  }
+}
+
 void Worker::read_message(const Message& message) {
   const bool is_v4 = message.family == Family::kIpv4;
   switch (message.kind) {
-    case MessageKind::kIngress:
-      ports_[message.ingress_port].counters->taken_over_packets.add(1);
-      slow_stage_.process(message.ingress_port, message.packet, true, *policy_, now_);
-      break;
+    case MessageKind::kIngress: break;  // Read in bursts.
     case MessageKind::kTransmit:
       transmitter_.send(message.port, message.packet, message.ingress_port, now_);
       break;

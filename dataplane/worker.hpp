@@ -116,7 +116,9 @@ class Worker final {
 
   void take_policy(const Snapshot* in_force);
   unsigned receive();
+  void forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over);
   unsigned read_mail();
+  void read_messages(const Message* messages, unsigned count);
   void read_message(const Message& message);
   void keep_house();
   void ask_neighbors();
