@@ -153,7 +153,7 @@ void FieldReader::required(const char* name, T& member, const char*, const Extra
   } else if constexpr ((std::same_as<Extra, MayBeEmpty> || ...)) {
     decoder_.read_field(*found, member);
   } else {
-    check_not_empty(*found);
+    if constexpr (requires { member.emplace_back(); }) check_not_empty(*found);
     decoder_.read_field(*found, member, extra...);
   }
 }

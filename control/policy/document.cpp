@@ -272,7 +272,8 @@ void TreeBuilder::check_key(const Node& key) {
 // yaml-cpp gives a value that is not there the place of whatever comes next.
 void TreeBuilder::place_null(Node& node) const {
   if (open_.empty()) return;
-  if (open_.back().node.is_map() && !awaits_key()) {
+  if (awaits_key()) return;  // The mark is that of the ':' behind it.
+  if (open_.back().node.is_map()) {
     node.offset_ = pending_.back().offset_;
     node.length_ = pending_.back().length_;
     return;

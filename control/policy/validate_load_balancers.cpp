@@ -52,7 +52,7 @@ const IpAddress* check_backend_eni(const Policy& policy, const LoadBalancer& bal
                                    Diagnostics& diagnostics) {
   const Eni* const eni = resolve(policy.enis, reference, "ENI", diagnostics);
   if (eni == nullptr) return nullptr;
-  if (vpc != nullptr && eni->vpc.is_given && *eni->vpc != vpc->name) {
+  if (vpc != nullptr && find(policy.vpcs, eni->vpc) != nullptr && *eni->vpc != vpc->name) {
     diagnostics
         .error(Slug::wrong_vpc, reference.place,
                fmt::format("ENI '{}' is in VPC '{}', the load balancer in VPC '{}'", eni->name,

@@ -89,8 +89,8 @@ void check_use_of_table(const Policy& policy, const Vpc& vpc, const Subnet& subn
   for (const Route& route : table.routes) {
     if (!route.via.is_given) continue;
     const auto* const gateway = find(policy.nat_gateways, route.via->nat_gateway);
-    const bool is_foreign =
-        gateway != nullptr && gateway->vpc.is_given && *gateway->vpc != vpc.name;
+    const bool is_foreign = gateway != nullptr && find(policy.vpcs, gateway->vpc) != nullptr &&
+                            *gateway->vpc != vpc.name;
     if (is_foreign) {
       diagnostics
           .error(
