@@ -67,7 +67,7 @@ int info_get(rte_eth_dev* device, rte_eth_dev_info* info) {
   info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_RSS_HASH;
   info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
   info->rx_desc_lim = {
-      .nb_max = kMaxDescriptors, .nb_min = 32, .nb_align = 1, .nb_seg_max = 0, .nb_mtu_seg_max = 0};
+      .nb_max = kMaxDescriptors, .nb_min = 32, .nb_align = 1, .nb_seg_max = UINT16_MAX, .nb_mtu_seg_max = UINT16_MAX};
   info->tx_desc_lim = info->rx_desc_lim;
   info->default_rxportconf = {.burst_size = 32, .ring_size = kDefaultDescriptors, .nb_queues = 1};
   info->default_txportconf = info->default_rxportconf;

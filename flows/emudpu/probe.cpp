@@ -245,7 +245,7 @@ int remove(rte_vdev_device* vdev) {
   }
   // Representors go before the proxy; the last one takes the card with it.
   for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
-    rte_eth_dev_stop(*id);
+    if (rte_eth_devices[*id].data->dev_started != 0) rte_eth_dev_stop(*id);
     rte_eth_dev_close(*id);
   }
   return 0;

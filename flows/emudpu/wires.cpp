@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flows/emudpu/wires.hpp"
 
+#include "flows/emudpu/asic.hpp"
 #include "flows/emudpu/log.hpp"
 
 #include <cerrno>
@@ -37,6 +38,13 @@ int configure(std::uint16_t wire, rte_mempool* pool) {
   return promiscuous == -ENOTSUP ? 0 : promiscuous;
 }
 
+// The ethdev below has been removed: the cable is out.
+int lose_wire(std::uint16_t, rte_eth_event_type, void* argument, void*) {
+  auto& port = *static_cast<Port*>(argument);
+  port.card->asic().while_paused([&port] { port.wire_id = kNoPort; });
+  return 0;
+}
+
 }  // namespace
 
 int connect_wire(Port& port, rte_mempool* pool) {
@@ -62,11 +70,13 @@ int connect_wire(Port& port, rte_mempool* pool) {
     return status;
   }
   port.wire_id = wire;
+  rte_eth_dev_callback_register(wire, RTE_ETH_EVENT_DESTROY, lose_wire, &port);
   return 0;
 }
 
 void disconnect_wire(Port& port) {
   if (port.wire_id == kNoPort || rte_eth_dev_is_valid_port(port.wire_id) == 0) return;
+  rte_eth_dev_callback_unregister(port.wire_id, RTE_ETH_EVENT_DESTROY, lose_wire, &port);
   rte_eth_dev_stop(port.wire_id);
   rte_eth_dev_owner_unset(port.wire_id, port.owner_id);
   port.wire_id = kNoPort;
