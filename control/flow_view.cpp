@@ -43,11 +43,9 @@ FlowRecord record_of(const flows::Connection<Key>& c, std::uint16_t worker, std:
   return r;
 }
 
-// Runs on the worker; the list has been given its memory before.
-class DumpCommand final : public dataplane::WorkerCommand {
+class WalkCommand final : public dataplane::WorkerCommand {
  public:
-  DumpCommand(const FlowFilter& filter, FlowList& list, std::size_t limit)
-      : filter_(filter), list_(list), limit_(limit) {}
+  explicit WalkCommand(const std::function<void(const FlowRecord&)>& visit) : visit_(visit) {}
 
   bool step(dataplane::Worker& worker) override {
     return walk(worker, worker.connections().v4(), v4_) &&
@@ -60,44 +58,36 @@ class DumpCommand final : public dataplane::WorkerCommand {
     const std::uint32_t end = std::min(cursor + kRecordsPerStep, table.touched_count());
     for (; cursor < end; ++cursor) {
       if (!table.is_used(cursor) || table[cursor].flows[0].kind != FlowKind::kForward) continue;
-      const FlowRecord record =
-          record_of(table[cursor], worker.id(), cursor, to_ticks(worker.now()));
-      if (!filter_.matches(record)) continue;
-      ++list_.matched;
-      if (list_.records.size() < limit_) list_.records.push_back(record);
+      visit_(record_of(table[cursor], worker.id(), cursor, to_ticks(worker.now())));
     }
     return cursor >= table.touched_count();
   }
 
-  const FlowFilter& filter_;
-  FlowList& list_;
-  std::size_t limit_;
+  const std::function<void(const FlowRecord&)>& visit_;
   std::uint32_t v4_ = 0;
   std::uint32_t v6_ = 0;
 };
 
 std::string_view state_name(const FlowRecord& r) {
   switch (r.tcp_state) {
-    case flows::TcpState::kNone: break;
-    case flows::TcpState::kSynSent: return "syn_sent";
-    case flows::TcpState::kSimultaneousOpen: return "simultaneous_open";
-    case flows::TcpState::kSynReceived: return "syn_received";
-    case flows::TcpState::kEstablished: return "established";
-    case flows::TcpState::kHalfClosed: return "half_closed";
-    case flows::TcpState::kClosing: return "closing";
-    case flows::TcpState::kClosed: return "closed";
+    case flows::TcpState::kNone:
+      break;
+    case flows::TcpState::kSynSent:
+      return "syn_sent";
+    case flows::TcpState::kSimultaneousOpen:
+      return "simultaneous_open";
+    case flows::TcpState::kSynReceived:
+      return "syn_received";
+    case flows::TcpState::kEstablished:
+      return "established";
+    case flows::TcpState::kHalfClosed:
+      return "half_closed";
+    case flows::TcpState::kClosing:
+      return "closing";
+    case flows::TcpState::kClosed:
+      return "closed";
   }
   return (r.flags & flows::kSeenReply) != 0 ? "answered" : "unanswered";
-}
-
-std::string zone_name(flows::Zone zone, const SnapshotNames& names) {
-  switch (zone.kind) {
-    case flows::ZoneKind::kEni: return "eni " + SnapshotNames::at(names.enis, zone.index);
-    case flows::ZoneKind::kTunnel: return "tunnel " + SnapshotNames::at(names.vpcs, zone.index);
-    case flows::ZoneKind::kUplink: return "internet";
-    case flows::ZoneKind::kNone: break;
-  }
-  return "-";
 }
 
 double seconds(Ticks ticks) {
@@ -191,14 +181,47 @@ bool FlowFilter::matches(const FlowRecord& r) const {
   return r.eni == eni || is_of(r.in) || is_of(r.out);
 }
 
+std::size_t count_flows(dataplane::Dataplane& dataplane) {
+  std::size_t count = 1'024;  // For those that are opened meanwhile.
+  for (unsigned i = 0; i < dataplane.worker_count(); ++i) {
+    count += dataplane.worker(i).stats().connections.load(std::memory_order_relaxed);
+  }
+  return count;
+}
+
+void walk_flows(dataplane::Dataplane& dataplane,
+                const std::function<void(const FlowRecord&)>& visit) {
+  for (unsigned i = 0; i < dataplane.worker_count(); ++i) {
+    WalkCommand walk(visit);
+    dataplane.execute(i, walk);
+  }
+}
+
 FlowList list_flows(dataplane::Dataplane& dataplane, const FlowFilter& filter, std::size_t limit) {
   FlowList list;
+  // Workers must not allocate: the list gets its memory before they fill it.
+  limit = std::min(limit, count_flows(dataplane));
   list.records.reserve(limit);
-  for (unsigned i = 0; i < dataplane.worker_count(); ++i) {
-    DumpCommand dump(filter, list, limit);
-    dataplane.execute(i, dump);
-  }
+  walk_flows(dataplane, [&](const FlowRecord& record) {
+    if (!filter.matches(record)) return;
+    ++list.matched;
+    if (list.records.size() < limit) list.records.push_back(record);
+  });
   return list;
+}
+
+std::string zone_name(flows::Zone zone, const SnapshotNames& names) {
+  switch (zone.kind) {
+    case flows::ZoneKind::kEni:
+      return "eni " + SnapshotNames::at(names.enis, zone.index);
+    case flows::ZoneKind::kTunnel:
+      return "tunnel " + SnapshotNames::at(names.vpcs, zone.index);
+    case flows::ZoneKind::kUplink:
+      return "internet";
+    case flows::ZoneKind::kNone:
+      break;
+  }
+  return "-";
 }
 
 nlohmann::ordered_json to_json(const FlowRecord& r, const SnapshotNames& names) {

@@ -8,6 +8,7 @@
 #include "flows/base/result.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -53,6 +54,14 @@ struct FlowFilter {
   [[nodiscard]] bool matches(const FlowRecord& record) const;
 };
 
+/// Calls `visit` for every connection, on the thread of its worker: it must neither block nor
+/// allocate.
+void walk_flows(dataplane::Dataplane& dataplane,
+                const std::function<void(const FlowRecord&)>& visit);
+
+/// A little more than how many there are now.
+[[nodiscard]] std::size_t count_flows(dataplane::Dataplane& dataplane);
+
 struct FlowList {
   std::vector<FlowRecord> records;
   std::uint64_t matched = 0;  // Of which at most `limit` were kept.
@@ -60,6 +69,8 @@ struct FlowList {
 [[nodiscard]] FlowList list_flows(dataplane::Dataplane& dataplane, const FlowFilter& filter,
                                   std::size_t limit);
 
+/// "eni vm-web-1", "tunnel shop", "internet".
+[[nodiscard]] std::string zone_name(flows::Zone zone, const SnapshotNames& names);
 [[nodiscard]] nlohmann::ordered_json to_json(const FlowRecord& record, const SnapshotNames& names);
 
 }  // namespace gannet::control

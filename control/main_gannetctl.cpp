@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // gannetctl: the command line. Judges files by itself; asks and tells the daemon over its socket.
+#include "control/cli/capture.hpp"
+#include "control/cli/doctor.hpp"
 #include "control/cli/offline.hpp"
 #include "control/cli/online.hpp"
+#include "control/cli/top.hpp"
 #include "control/policy/schema.hpp"
 
 #include <cstdlib>
@@ -29,8 +32,8 @@ struct CommandLine {
   std::string word;
   unsigned revision = 0;
   std::size_t limit = 1'000;
-  double interval_seconds = 1;
-  unsigned rounds = 0;
+  TopOptions top;
+  CaptureOptions capture;
   std::function<int()> run;
 };
 
@@ -93,13 +96,35 @@ void add_queries(CommandLine& line) {
 
   sub = line.app.add_subcommand("events", "the last drops: when, why, by which rule");
   sub->callback([&line] { line.run = [&line] { return list_events(line.online); }; });
+}
 
-  sub = line.app.add_subcommand("top", "packets a second of ports and workers");
-  sub->add_option("--interval", line.interval_seconds, "seconds")->check(CLI::Range(0.1, 3600.0));
-  sub->add_option("--rounds", line.rounds, "how often; 0: until interrupted");
+void add_observers(CommandLine& line) {
+  CLI::App* sub = line.app.add_subcommand("top", "the busiest ENIs and flows, again and again");
+  sub->add_option("--interval", line.top.interval_seconds, "seconds")
+      ->check(CLI::Range(0.1, 3600.0));
+  sub->add_option("--rounds", line.top.rounds, "how often; 0: until interrupted");
+  sub->add_option("--limit", line.top.flows, "how many flows to show");
+  sub->callback([&line] { line.run = [&line] { return top(line.online, line.top); }; });
+
+  sub = line.app.add_subcommand("capture", "packets of a port as pcapng, into a file or a pipe");
+  auto* const port =
+      sub->add_option("--port", line.capture.port, "a port of the host configuration");
+  sub->add_option("--eni", line.capture.eni, "or the port of an ENI; neither: all ports")
+      ->excludes(port);
+  sub->add_option("filter", line.words, "as for tcpdump: 'tcp port 443'");
+  sub->add_option("-w,--write", line.capture.file, "file; -: the standard output");
+  sub->add_option("-c,--count", line.capture.count, "stop after so many packets");
+  sub->add_option("--seconds", line.capture.seconds, "stop after so long")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_option("--snap", line.capture.snap_bytes, "keep so many bytes of each packet");
   sub->callback([&line] {
-    line.run = [&line] { return top(line.online, line.interval_seconds, line.rounds); };
+    line.capture.filter = fmt::format("{}", fmt::join(line.words, " "));
+    line.run = [&line] { return capture_packets(line.online, line.capture); };
   });
+
+  sub = line.app.add_subcommand("doctor", "is this machine fit for gannetd? Exit status 2 if not");
+  sub->add_option("--config", line.word, "host configuration to check it for");
+  sub->callback([&line] { line.run = [&line] { return examine(line.online, line.word); }; });
 }
 
 void add_policy_commands(CommandLine& line) {
@@ -132,6 +157,17 @@ void add_policy_commands(CommandLine& line) {
   sub->callback([&line] { line.run = [&line] { return list_history(line.online); }; });
 }
 
+// Help is a result; a mistake is a diagnostic that names the word.
+int report(const CLI::App& app, const CLI::ParseError& error) {
+  const auto unknown = app.remaining(true);
+  if (error.get_exit_code() != 0 && !unknown.empty()) {
+    fmt::print(stderr, "gannetctl: '{}' is not understood here; see gannetctl --help\n",
+               unknown.front());
+    return kUsage;
+  }
+  return app.exit(error) == 0 ? 0 : kUsage;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -148,13 +184,16 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"text", "json", "sarif", "github"}));
   add_offline(line);
   add_queries(line);
+  add_observers(line);
   add_policy_commands(line);
   try {
     line.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return line.app.exit(error) == 0 ? 0 : kUsage;
+    return report(line.app, error);
   }
   line.online.is_json = line.offline.is_json = line.output == "json";
-  line.offline.format = *parse_format(line.online.format);
+  // Of a command that judges files the diagnostics are the result.
+  const bool wants_json = line.online.is_json && line.online.format == "text";
+  line.offline.format = *parse_format(wants_json ? "json" : line.online.format);
   return line.run();
 }

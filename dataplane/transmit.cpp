@@ -58,6 +58,9 @@ void Transmitter::flush_port(std::uint16_t port) {
   Queue& queue = queues_[port];
   PortContext& out = ports_[port];
   if (queue.count == 0) return;
+  if (tap_ != nullptr) [[unlikely]] {
+    tap_->see(port, CaptureSide::kSent, queue.packets, queue.count, now_);
+  }
   // Sizes have to be read before the packets are the port's.
   std::uint64_t bytes[kBurst + 1];
   bytes[0] = 0;

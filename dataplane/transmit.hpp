@@ -4,6 +4,7 @@
 // the port refused, for the port that each packet came in by. Owned by one worker.
 #pragma once
 
+#include "dataplane/capture.hpp"
 #include "dataplane/messages.hpp"
 #include "dataplane/port_context.hpp"
 
@@ -42,6 +43,11 @@ class Transmitter final {
   /// Gives everything gathered to the ports.
   void flush();
 
+  /// Shows what leaves to a tap as well; null: to none. `now` is what the packets are stamped with.
+  void set_tap(CaptureTap* tap) { tap_ = tap; }
+  [[nodiscard]] CaptureTap* tap() const { return tap_; }
+  void set_time(Nanos now) { now_ = now; }
+
  private:
   struct Queue {
     unsigned count = 0;
@@ -69,6 +75,8 @@ class Transmitter final {
   unsigned busy_count_ = 0;
   std::uint16_t worker_;
   Mailbox mailbox_;
+  CaptureTap* tap_ = nullptr;
+  Nanos now_ = 0;
 };
 
 }  // namespace gannet::dataplane

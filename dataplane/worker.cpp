@@ -39,7 +39,9 @@ void sleep_ns(long ns) {
 
 }  // namespace
 
-Mailbox mailbox_of(Shared& shared) { return {&shared, &send_mail}; }
+Mailbox mailbox_of(Shared& shared) {
+  return {&shared, &send_mail};
+}
 
 Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
                                                std::span<const PortContext> ports,
@@ -75,7 +77,9 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
   stats_.connection_capacity.store(connections_->v4().capacity(), std::memory_order_relaxed);
 }
 
-Worker::~Worker() { rte_ring_free(commands_); }
+Worker::~Worker() {
+  rte_ring_free(commands_);
+}
 
 void Worker::run() {
   rte_rcu_qsbr_thread_register(shared_.rcu, id());
@@ -91,6 +95,7 @@ void Worker::run() {
 
 bool Worker::poll() {
   now_ = clock_.now();
+  transmitter_.set_time(now_);
   const Snapshot* const in_force = shared_.policy.load(std::memory_order_acquire);
   if (in_force == nullptr) return false;
   // The address alone would not do: a freed snapshot's may be used again.
@@ -142,6 +147,9 @@ unsigned Worker::receive() {
     for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
     port.counters->rx_packets.add(count);
     port.counters->rx_bytes.add(bytes);
+    if (transmitter_.tap() != nullptr) [[unlikely]] {
+      transmitter_.tap()->see(port.index, CaptureSide::kReceived, packets, count, now_);
+    }
     forward(port, packets, count, false);
     transmitter_.flush();
   }

@@ -99,6 +99,8 @@ class Worker final {
   [[nodiscard]] const Snapshot* policy() const { return policy_; }
   [[nodiscard]] Nanos now() const { return now_; }
   [[nodiscard]] std::uint16_t id() const { return config_.tracking.worker; }
+  /// Shows the worker's packets to a tap from now on; null: to none any more.
+  void set_tap(CaptureTap* tap) { transmitter_.set_tap(tap); }
   /// Puts a frame on a port as if the switch had made it; takes ownership.
   void inject(std::uint16_t port, rte_mbuf* packet);
 

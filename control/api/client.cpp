@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <functional>
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -79,22 +80,47 @@ Result<HttpAnswer> parse_answer(std::string_view data) {
   return answer;
 }
 
-}  // namespace
-
-Result<HttpAnswer> call_daemon(const std::string& socket, std::string_view target,
-                               std::string_view body) {
+// A socket that is connected to the daemon.
+Result<int> connect_to(const std::string& socket) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket.size() >= sizeof address.sun_path) return fail("the socket's path is too long");
   std::memcpy(address.sun_path, socket.c_str(), socket.size() + 1);
-  const Connection connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connection.fd() < 0 ||
-      connect(connection.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return fail(
-        fmt::format("no gannetd answers on {}: {}; start it, or name its socket with "
-                    "--socket or GANNET_SOCKET",
-                    socket, std::strerror(errno)));
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    return fd;
   }
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  return fail(fmt::format("no gannetd answers on {}: {}; {}", socket, std::strerror(error),
+                          error == EACCES
+                              ? "only its owner may talk to it: use sudo"
+                              : "start it, or name its socket with --socket or GANNET_SOCKET"));
+}
+
+// Takes whole chunks (RFC 9112, 7.1) off the front of `data` and gives their content to `take`.
+// \return false after the last one, or if they are malformed.
+bool take_chunks(std::string& data, const std::function<bool(std::string_view)>& take) {
+  for (;;) {
+    const auto line = data.find("\r\n");
+    if (line == std::string::npos) return true;
+    std::size_t size = 0;
+    const auto [end, error] = std::from_chars(data.data(), data.data() + line, size, 16);
+    static_cast<void>(end);
+    if (error != std::errc{} || size == 0) return false;
+    if (data.size() < line + 2 + size + 2) return true;
+    if (!take(std::string_view(data).substr(line + 2, size))) return false;
+    data.erase(0, line + 2 + size + 2);
+  }
+}
+
+}  // namespace
+
+Result<HttpAnswer> call_daemon(const std::string& socket, std::string_view target,
+                               std::string_view body) {
+  auto connected = connect_to(socket);
+  if (!connected) return tl::unexpected(connected.error());
+  const Connection connection(*connected);
   const std::string request = fmt::format(
       "{} {} HTTP/1.1\r\nHost: gannet\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
       body.empty() ? "GET" : "POST", target, body.size());
@@ -102,6 +128,37 @@ Result<HttpAnswer> call_daemon(const std::string& socket, std::string_view targe
     return fail("the daemon closed the connection: it may have been stopped");
   }
   return parse_answer(receive_all(connection.fd()));
+}
+
+Result<HttpAnswer> stream_from_daemon(const std::string& socket, std::string_view target,
+                                      const std::function<bool(std::string_view)>& take) {
+  auto connected = connect_to(socket);
+  if (!connected) return tl::unexpected(connected.error());
+  const Connection connection(*connected);
+  if (!send_all(connection.fd(), fmt::format("GET {} HTTP/1.1\r\nHost: gannet\r\n\r\n", target))) {
+    return fail("the daemon closed the connection: it may have been stopped");
+  }
+  std::string data;
+  char buffer[65'536];
+  bool has_head = false;
+  for (;;) {
+    const ssize_t received = recv(connection.fd(), buffer, sizeof buffer, 0);
+    // A signal ends the stream: the program decides what that means.
+    if (received <= 0) break;
+    data.append(buffer, static_cast<std::size_t>(received));
+    if (!has_head) {
+      const auto end = data.find("\r\n\r\n");
+      if (end == std::string::npos) continue;
+      const bool is_stream = data.substr(0, end).find("chunked") != std::string::npos;
+      // Anything but a stream is an answer as any other; the daemon's are short.
+      if (!is_stream) return parse_answer(data);
+      data.erase(0, end + 4);
+      has_head = true;
+    }
+    if (!take_chunks(data, take)) break;
+  }
+  if (!has_head) return fail("the daemon closed the connection without an answer");
+  return HttpAnswer{200, {}};
 }
 
 std::string url_encode(std::string_view text) {

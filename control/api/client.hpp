@@ -6,6 +6,7 @@
 
 #include "flows/base/result.hpp"
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,13 @@ struct HttpAnswer {
 /// \return one sentence with the fix if nobody answers.
 [[nodiscard]] Result<HttpAnswer> call_daemon(const std::string& socket, std::string_view target,
                                              std::string_view body);
+
+/// Asks for an answer that comes piece by piece and gives each piece to `take` until that returns
+/// false, the daemon has finished, or a signal arrives. \return status 200 with an empty body after
+/// a stream, or the answer that came instead of one.
+[[nodiscard]] Result<HttpAnswer> stream_from_daemon(
+    const std::string& socket, std::string_view target,
+    const std::function<bool(std::string_view)>& take);
 
 /// Text as part of a URL's query.
 [[nodiscard]] std::string url_encode(std::string_view text);

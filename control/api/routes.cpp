@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/api/routes.hpp"
 
+#include "control/capture.hpp"
 #include "control/flow_view.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/rehearsal.hpp"
+#include "control/top_view.hpp"
 #include "control/views.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include <event2/event.h>
@@ -20,11 +24,15 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kDefaultFlowLimit = 1'000;
+constexpr std::size_t kDefaultTopLimit = 15;
+constexpr std::size_t kMaxTopLimit = 1'000;
 constexpr timeval kLookAgain{0, 1'000};  // While waiting for conformance.
+constexpr std::uint64_t kAnyRevision = ~std::uint64_t{0};
 constexpr auto kPatience = std::chrono::seconds(30);
 
 ApiResponse answer(const Json& json, int status = 200) {
-  return {status, json.dump(-1, ' ', false, Json::error_handler_t::replace), "application/json"};
+  return {
+      status, json.dump(-1, ' ', false, Json::error_handler_t::replace), "application/json", {}};
 }
 
 ApiResponse refuse(std::string message, int status = 400) {
@@ -34,6 +42,22 @@ ApiResponse refuse(std::string message, int status = 400) {
 std::string query(const ApiRequest& request, const std::string& key, std::string otherwise = "") {
   const auto found = request.query.find(key);
   return found == request.query.end() ? std::move(otherwise) : found->second;
+}
+
+// Numbers that no revision can have stand for the highest, which none ever gets.
+std::uint32_t revision_of(std::uint64_t number) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(number, ~std::uint32_t{0}));
+}
+
+// A number of the query; an absent or empty one is `otherwise`.
+Result<std::uint64_t> number(const ApiRequest& request, const std::string& key,
+                             std::uint64_t otherwise) {
+  const std::string text = query(request, key);
+  if (text.empty()) return otherwise;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc{} && end == text.data() + text.size()) return value;
+  return fail(fmt::format("{} is no number: '{}'", key, text));
 }
 
 // {"files": [{"name": "shop.yaml", "text": "..."}]}; nothing if the body is anything else.
@@ -123,7 +147,12 @@ struct ApiRoutes::Waiter {
   }
 };
 
-ApiRoutes::~ApiRoutes() { take_guard_away(); }
+ApiRoutes::ApiRoutes(event_base* base, Controller& controller)
+    : base_(base), controller_(controller) {}
+
+ApiRoutes::~ApiRoutes() {
+  take_guard_away();
+}
 
 void ApiRoutes::handle(const ApiRequest& request, ApiReply reply) {
   if (request.method == "GET") return reply(get(request));
@@ -148,6 +177,13 @@ ApiResponse ApiRoutes::get(const ApiRequest& request) {
   if (request.path == "/v1/flows") return get_flows(request);
   if (request.path == "/v1/explain") return explain(request);
   if (request.path == "/v1/history") return history();
+  if (request.path == "/v1/top") {
+    const auto limit = number(request, "limit", kDefaultTopLimit);
+    if (!limit) return refuse(limit.error().message);
+    if (!top_) top_ = std::make_unique<TopSampler>(controller_.dataplane());
+    return answer(top_->look(controller_.names(), std::min<std::uint64_t>(*limit, kMaxTopLimit)));
+  }
+  if (request.path == "/v1/capture") return capture(request);
   if (request.path == "/v1/events") return answer(recent_drops(controller_));
   if (request.path == "/v1/policy") {
     Json files = Json::array();
@@ -168,13 +204,30 @@ ApiResponse ApiRoutes::get(const ApiRequest& request) {
 ApiResponse ApiRoutes::get_flows(const ApiRequest& request) {
   const auto filter = FlowFilter::parse(query(request, "filter"), controller_.names());
   if (!filter) return refuse(filter.error().message);
-  const std::size_t limit = std::strtoull(
-      query(request, "limit", std::to_string(kDefaultFlowLimit)).c_str(), nullptr, 10);
-  const FlowList list = list_flows(controller_.dataplane(), *filter, limit);
+  const auto limit = number(request, "limit", kDefaultFlowLimit);
+  if (!limit) return refuse(limit.error().message);
+  const FlowList list = list_flows(controller_.dataplane(), *filter, *limit);
   Json rows = Json::array();
   for (const FlowRecord& record : list.records)
     rows.push_back(to_json(record, controller_.names()));
   return answer({{"matched", list.matched}, {"flows", std::move(rows)}});
+}
+
+ApiResponse ApiRoutes::capture(const ApiRequest& request) {
+  if (capture_ && !capture_->is_over()) {
+    return refuse("somebody is capturing already: one capture at a time", 409);
+  }
+  auto wanted = CaptureRequest::parse(request.query, controller_);
+  if (!wanted) return refuse(wanted.error().message);
+  auto created = Capture::create(base_, controller_, std::move(*wanted));
+  if (!created) return refuse(created.error().message);
+  capture_ = std::move(*created);
+  ApiResponse response;
+  response.content_type = "application/octet-stream";
+  response.start_stream = [this](std::shared_ptr<ApiStream> stream) {
+    capture_->start(std::move(stream));
+  };
+  return response;
 }
 
 // A flow and what the policy in force makes of it, step by step.
@@ -222,10 +275,10 @@ void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
   const Json body = Json::parse(request.body, nullptr, false);
   auto texts = body.is_discarded() ? std::nullopt : texts_of(body);
   if (!texts) return reply(refuse("the body is not {\"files\": [{\"name\": .., \"text\": ..}]}"));
+  const auto expect = number(request, "expect", kAnyRevision);
+  if (!expect) return reply(refuse(expect.error().message));
   std::optional<std::uint32_t> expected;
-  if (const std::string text = query(request, "expect"); !text.empty()) {
-    expected = static_cast<std::uint32_t>(std::strtoul(text.c_str(), nullptr, 10));
-  }
+  if (*expect != kAnyRevision) expected = revision_of(*expect);
   std::optional<Duration> confirm_within;
   if (const std::string text = query(request, "confirm"); !text.empty()) {
     const auto duration = parse_duration(text);
@@ -243,10 +296,10 @@ void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
 }
 
 void ApiRoutes::rollback(const ApiRequest& request, ApiReply reply) {
-  const auto revision =
-      static_cast<std::uint32_t>(std::strtoul(query(request, "revision").c_str(), nullptr, 10));
+  const auto revision = number(request, "revision", kAnyRevision);
+  if (!revision) return reply(refuse(revision.error().message));
   Diagnostics diagnostics;
-  const ApplyResult result = controller_.rollback(revision, diagnostics);
+  const ApplyResult result = controller_.rollback(revision_of(*revision), diagnostics);
   if (result.is_applied) take_guard_away();
   finish_apply(result, diagnostics, request, std::move(reply));
 }

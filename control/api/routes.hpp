@@ -7,6 +7,7 @@
 #include "control/controller.hpp"
 
 #include <chrono>
+#include <memory>
 #include <optional>
 
 struct event;
@@ -14,9 +15,12 @@ struct event_base;
 
 namespace gannet::control {
 
+class Capture;
+class TopSampler;
+
 class ApiRoutes final {
  public:
-  ApiRoutes(event_base* base, Controller& controller) : base_(base), controller_(controller) {}
+  ApiRoutes(event_base* base, Controller& controller);
   ~ApiRoutes();
   ApiRoutes(const ApiRoutes&) = delete;
   ApiRoutes& operator=(const ApiRoutes&) = delete;
@@ -34,6 +38,7 @@ class ApiRoutes final {
   [[nodiscard]] ApiResponse get(const ApiRequest& request);
   [[nodiscard]] ApiResponse get_flows(const ApiRequest& request);
   [[nodiscard]] ApiResponse explain(const ApiRequest& request);
+  [[nodiscard]] ApiResponse capture(const ApiRequest& request);
   [[nodiscard]] ApiResponse trace(const ApiRequest& request);
   [[nodiscard]] ApiResponse plan(const ApiRequest& request);
   [[nodiscard]] ApiResponse history() const;
@@ -48,6 +53,8 @@ class ApiRoutes final {
   event_base* base_;
   Controller& controller_;
   std::optional<Unconfirmed> unconfirmed_;
+  std::unique_ptr<TopSampler> top_;   // From when somebody asked first.
+  std::unique_ptr<Capture> capture_;  // One at a time.
 };
 
 }  // namespace gannet::control

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -23,8 +24,11 @@ namespace {
 
 constexpr std::size_t kMaxBodyBytes = std::size_t{128} << 20;
 constexpr int kBacklog = 64;
+constexpr int kIdleSeconds = 15;
 
-std::string reason() { return std::strerror(errno); }
+std::string reason() {
+  return std::strerror(errno);
+}
 
 Result<sockaddr_un> address_of(const std::string& socket) {
   sockaddr_un address{};
@@ -63,6 +67,47 @@ void send(evhttp_request* request, const ApiResponse& response) {
   evhttp_send_reply(request, response.status, nullptr, buffer);
   evbuffer_free(buffer);
 }
+
+// A chunked answer. `request` becomes null when the connection closes.
+class HttpStream final : public ApiStream {
+ public:
+  HttpStream(std::shared_ptr<evhttp_request*> request, const std::string& content_type)
+      : request_(std::move(request)) {
+    evhttp_add_header(evhttp_request_get_output_headers(*request_), "Content-Type",
+                      content_type.c_str());
+    evhttp_send_reply_start(*request_, 200, "OK");
+  }
+
+  [[nodiscard]] bool is_open() const override { return *request_ != nullptr && !has_hung_up(); }
+
+  void send(std::string_view bytes) override {
+    if (*request_ == nullptr || bytes.empty()) return;
+    evbuffer* const buffer = evbuffer_new();
+    evbuffer_add(buffer, bytes.data(), bytes.size());
+    evhttp_send_reply_chunk(*request_, buffer);
+    evbuffer_free(buffer);
+  }
+
+  [[nodiscard]] std::size_t unsent_bytes() const override {
+    return *request_ == nullptr ? 0 : evbuffer_get_length(bufferevent_get_output(channel()));
+  }
+
+  void finish() override {
+    if (*request_ != nullptr) evhttp_send_reply_end(std::exchange(*request_, nullptr));
+  }
+
+ private:
+  [[nodiscard]] bufferevent* channel() const {
+    return evhttp_connection_get_bufferevent(evhttp_request_get_connection(*request_));
+  }
+  // libevent does not read while it answers, and so does not see that the other end has closed.
+  [[nodiscard]] bool has_hung_up() const {
+    char byte = 0;
+    return recv(bufferevent_getfd(channel()), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  }
+
+  std::shared_ptr<evhttp_request*> request_;
+};
 
 }  // namespace
 
@@ -109,6 +154,8 @@ Result<void> ApiServer::bind(event_base* base) {
   is_bound_ = true;
   http_ = evhttp_new(base);
   evhttp_set_max_body_size(http_, static_cast<ssize_t>(kMaxBodyBytes));
+  // A client that sends nothing, or half of something, does not keep its connection for ever.
+  evhttp_set_timeout(http_, kIdleSeconds);
   evhttp_set_allowed_methods(http_, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
   evhttp_set_gencb(http_, &ApiServer::on_request, this);
   evhttp_bind_listener(http_, listener);
@@ -129,10 +176,19 @@ void ApiServer::on_request(evhttp_request* request, void* self) {
   server.pending_[connection] = pending;
   evhttp_connection_set_closecb(connection, &ApiServer::on_close, self);
   server.handler_(parsed, [&server, pending, connection](const ApiResponse& response) {
-    if (*pending == nullptr) return;
-    server.pending_.erase(connection);
-    send(std::exchange(*pending, nullptr), response);
+    if (*pending != nullptr) server.answer(connection, pending, response);
   });
+}
+
+void ApiServer::answer(evhttp_connection* connection,
+                       const std::shared_ptr<evhttp_request*>& pending,
+                       const ApiResponse& response) {
+  if (response.start_stream) {
+    response.start_stream(std::make_shared<HttpStream>(pending, response.content_type));
+    return;
+  }
+  pending_.erase(connection);
+  send(std::exchange(*pending, nullptr), response);
 }
 
 void ApiServer::on_close(evhttp_connection* connection, void* self) {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 struct event_base;
 struct evhttp;
@@ -25,10 +26,24 @@ struct ApiRequest {
   std::string body;
 };
 
+/// An answer that comes piece by piece, for as long as the client listens.
+class ApiStream {
+ public:
+  virtual ~ApiStream() = default;
+  /// False once the client is gone, or finish() has been called.
+  [[nodiscard]] virtual bool is_open() const = 0;
+  virtual void send(std::string_view bytes) = 0;
+  /// What the client has not taken yet; a sender that minds its memory waits for it to shrink.
+  [[nodiscard]] virtual std::size_t unsent_bytes() const = 0;
+  virtual void finish() = 0;
+};
+
 struct ApiResponse {
   int status = 200;
   std::string body;
   std::string content_type = "application/json";
+  // If given: called with the stream that the answer becomes; `body` is not sent.
+  std::function<void(std::shared_ptr<ApiStream>)> start_stream;
 };
 
 /// Called once for each request, at once or later; by then the client may be gone, which does no
@@ -54,6 +69,8 @@ class ApiServer final {
   [[nodiscard]] Result<void> claim();
   [[nodiscard]] Result<void> bind(event_base* base);
   static void on_request(evhttp_request* request, void* self);
+  void answer(evhttp_connection* connection, const std::shared_ptr<evhttp_request*>& pending,
+              const ApiResponse& response);
   static void on_close(evhttp_connection* connection, void* self);
 
   std::string socket_;

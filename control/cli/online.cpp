@@ -6,9 +6,7 @@
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 
-#include <chrono>
 #include <optional>
-#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -21,28 +19,6 @@ using Json = nlohmann::ordered_json;
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kChanges = 2;
-constexpr int kOk = 200;
-
-// The daemon's answer; an error has been printed if there is none.
-std::optional<Json> ask(const OnlineOptions& options, const std::string& target,
-                        const std::string& body, int* status = nullptr) {
-  const auto answer = call_daemon(options.socket, target, body);
-  if (!answer) {
-    fmt::print(stderr, "gannetctl: {}\n", answer.error().message);
-    return std::nullopt;
-  }
-  Json json = Json::parse(answer->body, nullptr, false);
-  if (json.is_discarded()) {
-    fmt::print(stderr, "gannetctl: the daemon's answer is not JSON\n");
-    return std::nullopt;
-  }
-  if (json.is_object() && json.contains("error")) {
-    fmt::print(stderr, "gannetctl: {}\n", json["error"].get<std::string>());
-    return std::nullopt;
-  }
-  if (status != nullptr) *status = answer->status;
-  return json;
-}
 
 void print_rows(const OnlineOptions& options, const Json& rows) {
   fmt::print("{}{}", options.is_json ? rows.dump(2) : format_table(rows),
@@ -116,29 +92,37 @@ int print_apply(const OnlineOptions& options, const Json& answer) {
   return is_applied && conforms ? kDone : kFailed;
 }
 
-// Differences of the numbers in two lists of rows, a second.
-Json rates(const Json& before, const Json& after, double seconds) {
-  Json rows = after;
-  for (std::size_t i = 0; i < rows.size() && i < before.size(); ++i) {
-    for (auto& [key, value] : rows[i].items()) {
-      const bool counts = key.ends_with("packets") || key.ends_with("bytes") || key == "answers" ||
-                          key == "dropped" || key == "forwarded" || key == "originated";
-      if (!counts) continue;
-      const double difference = value.get<double>() - before[i][key].get<double>();
-      value = static_cast<std::uint64_t>(difference / seconds);
-    }
-  }
-  return rows;
-}
-
 }  // namespace
+
+std::optional<nlohmann::ordered_json> ask(const OnlineOptions& options, const std::string& target,
+                                          const std::string& body) {
+  const auto answer = call_daemon(options.socket, target, body);
+  if (!answer) {
+    fmt::print(stderr, "gannetctl: {}\n", answer.error().message);
+    return std::nullopt;
+  }
+  Json json = Json::parse(answer->body, nullptr, false);
+  if (json.is_discarded()) {
+    fmt::print(stderr, "gannetctl: the daemon's answer is not JSON\n");
+    return std::nullopt;
+  }
+  if (json.is_object() && json.contains("error")) {
+    fmt::print(stderr, "gannetctl: {}\n", json["error"].get<std::string>());
+    return std::nullopt;
+  }
+  return json;
+}
 
 int show(const OnlineOptions& options, const std::string& what) {
   return print_answer(options, "/v1/show/" + url_encode(what));
 }
 
-int list_events(const OnlineOptions& options) { return print_answer(options, "/v1/events"); }
-int list_history(const OnlineOptions& options) { return print_answer(options, "/v1/history"); }
+int list_events(const OnlineOptions& options) {
+  return print_answer(options, "/v1/events");
+}
+int list_history(const OnlineOptions& options) {
+  return print_answer(options, "/v1/history");
+}
 
 int list_flows(const OnlineOptions& options, const std::vector<std::string>& filter,
                std::size_t limit) {
@@ -228,40 +212,17 @@ int apply_policy(const OnlineOptions& options, const ApplyOptions& apply) {
 int confirm_policy(const OnlineOptions& options) {
   const auto answer = ask(options, "/v1/confirm", "{}");
   if (!answer) return kFailed;
-  fmt::print("revision {} is confirmed\n", (*answer)["revision"].get<unsigned>());
+  if (options.is_json) {
+    fmt::print("{}\n", answer->dump(2));
+  } else {
+    fmt::print("revision {} is confirmed\n", (*answer)["revision"].get<unsigned>());
+  }
   return kDone;
 }
 
 int rollback_policy(const OnlineOptions& options, unsigned revision) {
   const auto answer = ask(options, fmt::format("/v1/rollback?revision={}", revision), "{}");
   return answer ? print_apply(options, *answer) : kFailed;
-}
-
-int top(const OnlineOptions& options, double interval_seconds, unsigned rounds) {
-  std::optional<Json> ports;
-  std::optional<Json> workers;
-  for (unsigned round = 0; rounds == 0 || round <= rounds; ++round) {
-    auto new_ports = ask(options, "/v1/show/port", "");
-    auto new_workers = ask(options, "/v1/show/worker", "");
-    if (!new_ports || !new_workers) return kFailed;
-    if (ports) {
-      const Json port_rates = rates(*ports, *new_ports, interval_seconds);
-      const Json worker_rates = rates(*workers, *new_workers, interval_seconds);
-      if (options.is_json) {
-        fmt::print("{}\n", Json{{"ports", port_rates}, {"workers", worker_rates}}.dump());
-      } else {
-        fmt::print("\x1b[H\x1b[2Ja second, over {:.1f} s\n\n{}\n{}", interval_seconds,
-                   format_table(port_rates), format_table(worker_rates));
-      }
-      std::fflush(stdout);
-    }
-    ports = std::move(new_ports);
-    workers = std::move(new_workers);
-    if (rounds == 0 || round < rounds) {
-      std::this_thread::sleep_for(std::chrono::duration<double>(interval_seconds));
-    }
-  }
-  return kDone;
 }
 
 }  // namespace gannet::control

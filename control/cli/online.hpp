@@ -3,8 +3,11 @@
 // or unhealthy.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace gannet::control {
 
@@ -13,6 +16,12 @@ struct OnlineOptions {
   bool is_json = false;
   std::string format = "text";  // Of diagnostics.
 };
+
+/// The daemon's answer to a request; an error has been printed if there is none. \param body empty:
+/// GET.
+[[nodiscard]] std::optional<nlohmann::ordered_json> ask(const OnlineOptions& options,
+                                                        const std::string& target,
+                                                        const std::string& body);
 
 int show(const OnlineOptions& options, const std::string& what);
 int list_flows(const OnlineOptions& options, const std::vector<std::string>& filter,
@@ -35,8 +44,5 @@ struct ApplyOptions {
 int apply_policy(const OnlineOptions& options, const ApplyOptions& apply);
 int confirm_policy(const OnlineOptions& options);
 int rollback_policy(const OnlineOptions& options, unsigned revision);
-
-/// Rates of ports and workers, again and again. \param rounds 0: until interrupted.
-int top(const OnlineOptions& options, double interval_seconds, unsigned rounds);
 
 }  // namespace gannet::control
