@@ -94,7 +94,7 @@ void check_memory(Findings& findings, const HostConfig& host) {
   const std::uint64_t pages = std::strtoull(
       line_of("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").c_str(), nullptr, 10);
   const std::uint64_t needed = (buffers + 2 * kMiB - 1) / (2 * kMiB);
-  const bool fits = pages >= needed;
+  const bool fits = host.memory.hugepages != HugePages::kNone && pages >= needed;
   const std::string found = fmt::format("{} of 2 MiB free, memory.size needs {}", pages, needed);
   const std::string fix =
       fmt::format("sysctl vm.nr_hugepages={}", needed + tables / (2 * kMiB) + 64);

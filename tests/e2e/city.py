@@ -118,9 +118,10 @@ def build_city(lab, cores):
 
 
 @contextlib.contextmanager
-def iperf_server(host, port=5201):
-    """An iperf3 server for one test run."""
-    process = host.start("iperf3", "-s", "-1", "-p", port)
+def iperf_server(host, port=5201, address=None):
+    """An iperf3 server for one test run. With several addresses it has to be told its own: it would
+    answer UDP from whichever is nearest."""
+    process = host.start("iperf3", "-s", "-1", "-p", port, *(["-B", address] if address else []))
     wait_for("iperf3", lambda: host.listens(port))
     yield process
     end(process)
@@ -128,7 +129,8 @@ def iperf_server(host, port=5201):
 
 def iperf(client, server, address, *args, seconds=1, port=5201):
     """One run of iperf3; returns its summary: receiver's Mbit/s, and for UDP lost packets in percent."""
-    with iperf_server(server, port):
+    own = None if address == VM1_PUBLIC else address
+    with iperf_server(server, port, own):
         text = client.run("iperf3", "-c", address, "-p", port, "-t", seconds, "-f", "m", *args,
                           timeout=30).stdout
     line = [line for line in text.splitlines() if line.endswith("receiver")][-1]

@@ -87,7 +87,7 @@ def test_change_cuts_what_is_denied_and_keeps_the_rest(city):
     """covers: F46 F47 R21."""
     with iperf_server(city.vm2), pings(city.vm1, VM3) as stop:
         client = city.vm1.start("iperf3", "-c", VM2, "-t", "30", "-b", "1M")
-        flow = ("proto=tcp", "port=5201", f"ip={VM2}")
+        flow = ("proto=tcp", "port=5201", f"ip={VM1}", f"ip={VM2}")
         wait_for("the connection", lambda: any(f["packets"] > 20 for f in city.flows(*flow)))
         before = city.gannet.drops()
         receipt = city.gannet.apply(city.policy(deny_inside)).stdout
