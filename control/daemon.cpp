@@ -2,6 +2,7 @@
 #include "control/daemon.hpp"
 
 #include "control/host_ports.hpp"
+#include "control/machine.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -96,6 +97,7 @@ Result<void> Daemon::open_sockets() {
 }
 
 Result<void> Daemon::open_dataplane() {
+  if (const auto checked = check_machine(host_); !checked) return tl::unexpected(checked.error());
   if (const auto checked = check_interfaces(host_); !checked) {
     return tl::unexpected(checked.error());
   }

@@ -26,9 +26,7 @@ constexpr std::size_t kMaxBodyBytes = std::size_t{128} << 20;
 constexpr int kBacklog = 64;
 constexpr int kIdleSeconds = 15;
 
-std::string reason() {
-  return std::strerror(errno);
-}
+std::string reason() { return std::strerror(errno); }
 
 Result<sockaddr_un> address_of(const std::string& socket) {
   sockaddr_un address{};
@@ -143,6 +141,10 @@ Result<void> ApiServer::claim() {
 Result<void> ApiServer::bind(event_base* base) {
   const auto address = address_of(socket_);
   if (!address) return tl::unexpected(address.error());
+  struct stat found {};
+  if (lstat(socket_.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode)) {
+    return fail(socket_ + " exists and is no socket: remove it, or choose another api.socket");
+  }
   unlink(socket_.c_str());  // A leftover: the lock is ours.
   // Made inaccessible first, so that there is no moment in which others could connect.
   const mode_t mask = umask(0177);

@@ -3,6 +3,7 @@
 
 #include "control/api/client.hpp"
 #include "control/cli/table.hpp"
+#include "control/machine.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/policy/validate.hpp"
@@ -15,7 +16,6 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sched.h>
 #include <unistd.h>
 
 namespace gannet::control {
@@ -28,8 +28,6 @@ constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kUnhealthy = 2;
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-// Of a connection, both flows and their index, rounded up.
-constexpr std::uint64_t kBytesPerConnection = 384;
 
 /// What has been found, one row for each check.
 class Findings {
@@ -55,15 +53,6 @@ class Findings {
   bool is_healthy_ = true;
 };
 
-// The first number behind a word in a file of the kernel; 0 if it is not there.
-std::uint64_t number_after(const char* file, const std::string& word, int base = 10) {
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with(word)) return std::strtoull(line.c_str() + word.size(), nullptr, base);
-  }
-  return 0;
-}
-
 std::string line_of(const fs::path& file) {
   std::ifstream in(file);
   std::string line;
@@ -72,32 +61,21 @@ std::string line_of(const fs::path& file) {
 }
 
 void check_capabilities(Findings& findings) {
-  struct Capability {
-    unsigned bit;  // capability.h
-    const char* name;
-  };
-  constexpr Capability kNeeded[] = {
-      {12, "CAP_NET_ADMIN"}, {13, "CAP_NET_RAW"}, {14, "CAP_IPC_LOCK"}};
-  const std::uint64_t effective = number_after("/proc/self/status", "CapEff:", 16);
-  std::string missing;
-  for (const auto& [bit, name] : kNeeded) {
-    if ((effective >> bit & 1) == 0) missing += (missing.empty() ? "" : ", ") + std::string(name);
-  }
-  if (missing.empty()) return findings.ok("capabilities", "all that gannetd needs");
-  findings.bad("capabilities", "without " + missing,
-               "run gannetd as root or by systemd with AmbientCapabilities=" + missing);
+  const std::vector<std::string> missing = missing_capabilities();
+  if (missing.empty()) return findings.ok("capabilities", "all that opening ports takes");
+  const std::string names = fmt::format("{}", fmt::join(missing, " "));
+  findings.bad("capabilities", "without " + names,
+               "run gannetd as root, or by systemd with AmbientCapabilities=" + names);
 }
 
 void check_memory(Findings& findings, const HostConfig& host) {
-  const std::uint64_t tables = host.capacity.connections * kBytesPerConnection * 5 / 4;
+  const std::uint64_t tables = table_bytes(host);
   const std::uint64_t buffers = host.memory.size->bytes;
-  const std::uint64_t pages = std::strtoull(
-      line_of("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").c_str(), nullptr, 10);
   const std::uint64_t needed = (buffers + 2 * kMiB - 1) / (2 * kMiB);
-  const bool fits = host.memory.hugepages != HugePages::kNone && pages >= needed;
-  const std::string found = fmt::format("{} of 2 MiB free, memory.size needs {}", pages, needed);
-  const std::string fix =
-      fmt::format("sysctl vm.nr_hugepages={}", needed + tables / (2 * kMiB) + 64);
+  const bool fits = takes_huge_pages(host);
+  const std::string found =
+      fmt::format("{} of 2 MiB free, memory.size needs {}", free_huge_pages(), needed);
+  const std::string fix = fmt::format("sysctl vm.nr_hugepages={}", needed + 64);
   if (host.memory.hugepages == HugePages::kNone) {
     findings.ok("huge pages", "not wanted");
   } else if (fits) {
@@ -107,7 +85,7 @@ void check_memory(Findings& findings, const HostConfig& host) {
   } else {
     findings.warn("huge pages", found + "; works without, slower", fix);
   }
-  const std::uint64_t available = number_after("/proc/meminfo", "MemAvailable:") * 1024;
+  const std::uint64_t available = available_memory_bytes();
   const std::uint64_t wanted = tables + (fits ? 0 : buffers);
   const std::string memory =
       fmt::format("{} MiB available, {} MiB needed", available / kMiB, wanted / kMiB);
@@ -116,15 +94,13 @@ void check_memory(Findings& findings, const HostConfig& host) {
 }
 
 void check_cores(Findings& findings, const HostConfig& host) {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  sched_getaffinity(0, sizeof allowed, &allowed);
+  const std::vector<unsigned> allowed = allowed_cores();
   const std::string isolated = line_of("/sys/devices/system/cpu/isolated");
   for (const auto& core : host.workers.cores) {
     const std::string check = fmt::format("core {}", *core);
-    if (*core >= CPU_SETSIZE || CPU_ISSET(*core, &allowed) == 0) {
+    if (std::find(allowed.begin(), allowed.end(), *core) == allowed.end()) {
       findings.bad(check, "not there, or not for this process",
-                   fmt::format("name another in workers.cores; there are {}", CPU_COUNT(&allowed)));
+                   fmt::format("name others in workers.cores: {}", fmt::join(allowed, ", ")));
     } else if (host.workers.idle == IdleBehaviour::kSpin && isolated.empty()) {
       findings.warn(check, "shared with other programs, though workers.idle is spin",
                     fmt::format("boot with isolcpus={}, or set workers.idle: adaptive", *core));
@@ -136,20 +112,14 @@ void check_cores(Findings& findings, const HostConfig& host) {
 
 const char* driver_of(PortType type) {
   switch (type) {
-    case PortType::kAfPacket:
-      return "net_af_packet";
-    case PortType::kTap:
-      return "net_tap";
-    case PortType::kVhostUser:
-      return "net_vhost";
-    case PortType::kAfXdp:
-      return "net_af_xdp";
-    case PortType::kMemif:
-      return "net_memif";
+    case PortType::kAfPacket: return "net_af_packet";
+    case PortType::kTap: return "net_tap";
+    case PortType::kVhostUser: return "net_vhost";
+    case PortType::kAfXdp: return "net_af_xdp";
+    case PortType::kMemif: return "net_memif";
     case PortType::kPci:
     case PortType::kRepresentor:
-    case PortType::kVdev:
-      break;
+    case PortType::kVdev: break;
   }
   return nullptr;  // Which one it is depends on the card.
 }
@@ -224,21 +194,16 @@ void check_port(Findings& findings, const HostConfig& host, const HostPort& port
   const std::string check = fmt::format("port {}", port.name);
   switch (port.type) {
     case PortType::kAfPacket:
-    case PortType::kAfXdp:
-      return check_interface(findings, host, port, check);
+    case PortType::kAfXdp: return check_interface(findings, host, port, check);
     case PortType::kTap:
       if (access("/dev/net/tun", R_OK | W_OK) == 0)
         return findings.ok(check, "/dev/net/tun is there");
       return findings.bad(check, "/dev/net/tun cannot be opened", "modprobe tun, or run as root");
     case PortType::kVhostUser:
-    case PortType::kMemif:
-      return check_socket_folder(findings, *port.socket, check);
-    case PortType::kPci:
-      return check_pci(findings, *port.address, check);
-    case PortType::kRepresentor:
-      return check_pci(findings, *port.device, check);
-    case PortType::kVdev:
-      return findings.ok(check, *port.args);
+    case PortType::kMemif: return check_socket_folder(findings, *port.socket, check);
+    case PortType::kPci: return check_pci(findings, *port.address, check);
+    case PortType::kRepresentor: return check_pci(findings, *port.device, check);
+    case PortType::kVdev: return findings.ok(check, *port.args);
   }
 }
 

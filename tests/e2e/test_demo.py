@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The demonstration: it holds, more than once, and leaves nothing behind however it ends."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab import BIN, PREFIX, ROOT, remove_leftovers, run, wait_for
+
+DEMO = ROOT / "tests" / "e2e" / "demo.py"
+
+
+def start():
+    return subprocess.Popen(["/usr/bin/python3", str(DEMO)], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def left_behind(demo):
+    """Namespaces, folders and processes of one run."""
+    mark = f"{PREFIX}{demo.pid}-"
+    left = [line for line in run("ip", "netns", "list").stdout.splitlines() if line.startswith(mark)]
+    left += [str(path) for path in pathlib.Path("/tmp").glob(f"{mark}*")]
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(process.name)) == demo.pid:
+                left.append((process / "cmdline").read_text().replace("\0", " "))
+        except (ProcessLookupError, FileNotFoundError):
+            continue
+    return left
+
+
+@pytest.mark.parametrize("run_number", [1, 2])
+def test_demo_holds(run_number):
+    demo = start()
+    text = demo.communicate(timeout=120)[0]
+    assert demo.returncode == 0, f"run {run_number}:\n{text}"
+    assert "FAIL" not in text and "WHAT WAS PROVEN" in text and "DROPS BY REASON" in text
+    assert left_behind(demo) == []
+
+
+@pytest.mark.parametrize("line", [0, 2, 7])
+def test_interrupted_demo_leaves_nothing(line):
+    """Ctrl-C: the whole group gets SIGINT, in the middle of this line of the report."""
+    demo = start()
+    for _ in range(line):
+        assert demo.stdout.readline()
+    time.sleep(0.7)
+    os.killpg(demo.pid, signal.SIGINT)
+    text = demo.communicate(timeout=30)[0]
+    assert demo.returncode == 130, text
+    assert "everything has been removed" in text and "Traceback" not in text
+    assert left_behind(demo) == []
+
+
+def test_killed_demo_is_cleaned_up_by_the_next():
+    demo = start()
+    assert demo.stdout.readline()
+    daemons = run("pgrep", "-s", demo.pid, "-f", str(BIN / "gannetd")).stdout.split()
+    assert daemons
+    os.kill(demo.pid, signal.SIGKILL)
+    demo.wait()
+    demo.stdout.close()
+    assert left_behind(demo)
+    remove_leftovers()
+    wait_for("the processes to be gone", lambda: left_behind(demo) == [])
