@@ -149,6 +149,8 @@ Result<void> Daemon::open_dataplane() {
 }
 
 void Daemon::watch_signals() {
+  // A client that goes away before its answer is complete is an error of that connection alone.
+  std::signal(SIGPIPE, SIG_IGN);
   for (const int number : {SIGTERM, SIGINT}) {
     event* const e = evsignal_new(
         base_, number,

@@ -37,6 +37,12 @@ int interface_mtu(const std::string& name) {
 
 Result<void> check_interfaces(const HostConfig& host) {
   for (const HostPort& port : host.ports) {
+    if (port.type == PortType::kTap && interface_mtu(*port.interface) >= 0) {
+      return fail(
+          fmt::format("port {}: there is an interface '{}' already; if it is no other "
+                      "gannetd's: 'ip link del {}'",
+                      port.name, *port.interface, *port.interface));
+    }
     if (port.type != PortType::kAfPacket && port.type != PortType::kAfXdp) continue;
     const int mtu = interface_mtu(*port.interface);
     if (mtu < 0) {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/metrics.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <iterator>
 
+#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 
 namespace gannet::control {
 namespace {
@@ -112,6 +117,28 @@ void add_workers(std::string& out, Controller& c) {
   }
 }
 
+// Not by name: libevent's own way would refuse 127.0.0.1 on a host that has no other address yet.
+evconnlistener* listen_on(event_base* base, const SocketAddress& address) {
+  constexpr unsigned kFlags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+  constexpr int kBacklog = 16;
+  if (address.ip.is_v4()) {
+    sockaddr_in socket{};
+    socket.sin_family = AF_INET;
+    socket.sin_port = htons(address.port);
+    const Ip4 ip = address.ip.v4();
+    std::memcpy(&socket.sin_addr, &ip, sizeof socket.sin_addr);
+    return evconnlistener_new_bind(base, nullptr, nullptr, kFlags, kBacklog,
+                                   reinterpret_cast<const sockaddr*>(&socket), sizeof socket);
+  }
+  sockaddr_in6 socket{};
+  socket.sin6_family = AF_INET6;
+  socket.sin6_port = htons(address.port);
+  const Ip6 ip = address.ip.v6();
+  std::memcpy(&socket.sin6_addr, &ip, sizeof socket.sin6_addr);
+  return evconnlistener_new_bind(base, nullptr, nullptr, kFlags, kBacklog,
+                                 reinterpret_cast<const sockaddr*>(&socket), sizeof socket);
+}
+
 }  // namespace
 
 std::string metrics_text(Controller& controller) {
@@ -129,11 +156,12 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::listen(event_base* base,
                                                              Controller& controller) {
   evhttp* const http = evhttp_new(base);
   std::unique_ptr<MetricsServer> server(new MetricsServer(http, controller));
-  const std::string ip = gannet::to_string(address.ip);
-  if (evhttp_bind_socket(http, ip.c_str(), address.port) != 0) {
-    return fail(fmt::format("cannot listen on {}:{} for metrics: choose another metrics.listen", ip,
-                            address.port));
+  evconnlistener* const listener = listen_on(base, address);
+  if (listener == nullptr) {
+    return fail(fmt::format("cannot listen on {}:{} for metrics: {}; choose another metrics.listen",
+                            gannet::to_string(address.ip), address.port, std::strerror(errno)));
   }
+  evhttp_bind_listener(http, listener);
   evhttp_set_allowed_methods(http, EVHTTP_REQ_GET);
   evhttp_set_cb(
       http, "/metrics",

@@ -28,9 +28,7 @@ void put(std::string& out, T value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-void pad(std::string& out) {
-  out.append((4 - out.size() % 4) % 4, '\0');
-}
+void pad(std::string& out) { out.append((4 - out.size() % 4) % 4, '\0'); }
 
 void put_option(std::string& out, std::uint16_t code, std::string_view value) {
   put(out, code);
@@ -44,9 +42,7 @@ void put_number_option(std::string& out, std::uint16_t code, T value) {
   put_option(out, code, {reinterpret_cast<const char*>(&value), sizeof value});
 }
 
-void put_end_of_options(std::string& out) {
-  put_option(out, kEndOfOptions, {});
-}
+void put_end_of_options(std::string& out) { put_option(out, kEndOfOptions, {}); }
 
 void put_time(std::string& out, Nanos when) {
   const auto ns = static_cast<std::uint64_t>(when);

@@ -2,6 +2,7 @@
 #include "dataplane/eal.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -53,10 +54,15 @@ Result<Eal> Eal::start(const EalConfig& config) {
                 std::to_string(config.memory_bytes >> 20) +
                 " MiB: reserve more (vm.nr_hugepages), or set 'auto'");
   }
+  // What goes wrong is said once, by the caller; DPDK's own words are for those who ask.
+  const char* const level = std::getenv("GANNET_DPDK_LOG");
   std::vector<std::string> args = {
-      config.program, main_lcore(), "--file-prefix=" + file_prefix(), "--log-level=*:error",
-      // Complains of its flow support, which nothing here uses.
-      "--log-level=pmd.net.tap:critical", "-m", std::to_string(config.memory_bytes >> 20)};
+      config.program,
+      main_lcore(),
+      "--file-prefix=" + file_prefix(),
+      std::string("--log-level=*:") + (level != nullptr ? level : "critical"),
+      "-m",
+      std::to_string(config.memory_bytes >> 20)};
   args.emplace_back(has_huge ? "--in-memory" : "--no-huge");
   if (config.pci_devices.empty()) args.emplace_back("--no-pci");
   for (const char* address : config.pci_devices)

@@ -150,9 +150,7 @@ struct ApiRoutes::Waiter {
 ApiRoutes::ApiRoutes(event_base* base, Controller& controller)
     : base_(base), controller_(controller) {}
 
-ApiRoutes::~ApiRoutes() {
-  take_guard_away();
-}
+ApiRoutes::~ApiRoutes() { take_guard_away(); }
 
 void ApiRoutes::handle(const ApiRequest& request, ApiReply reply) {
   if (request.method == "GET") return reply(get(request));

@@ -101,7 +101,8 @@ class HttpStream final : public ApiStream {
   // libevent does not read while it answers, and so does not see that the other end has closed.
   [[nodiscard]] bool has_hung_up() const {
     char byte = 0;
-    return recv(bufferevent_getfd(channel()), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    const ssize_t got = recv(bufferevent_getfd(channel()), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
   }
 
   std::shared_ptr<evhttp_request*> request_;

@@ -196,6 +196,11 @@ void check_port(Findings& findings, const HostConfig& host, const HostPort& port
     case PortType::kAfPacket:
     case PortType::kAfXdp: return check_interface(findings, host, port, check);
     case PortType::kTap:
+      if (fs::exists(fs::path("/sys/class/net") / *port.interface)) {
+        return findings.warn(check,
+                             fmt::format("there is an interface {} already", *port.interface),
+                             "good if gannetd runs: it is its own");
+      }
       if (access("/dev/net/tun", R_OK | W_OK) == 0)
         return findings.ok(check, "/dev/net/tun is there");
       return findings.bad(check, "/dev/net/tun cannot be opened", "modprobe tun, or run as root");

@@ -117,12 +117,8 @@ int show(const OnlineOptions& options, const std::string& what) {
   return print_answer(options, "/v1/show/" + url_encode(what));
 }
 
-int list_events(const OnlineOptions& options) {
-  return print_answer(options, "/v1/events");
-}
-int list_history(const OnlineOptions& options) {
-  return print_answer(options, "/v1/history");
-}
+int list_events(const OnlineOptions& options) { return print_answer(options, "/v1/events"); }
+int list_history(const OnlineOptions& options) { return print_answer(options, "/v1/history"); }
 
 int list_flows(const OnlineOptions& options, const std::vector<std::string>& filter,
                std::size_t limit) {

@@ -48,9 +48,10 @@ int top(const OnlineOptions& options, const TopOptions& top) {
   Json workers;
   for (unsigned round = 0; top.rounds == 0 || round <= top.rounds; ++round) {
     auto answer = ask(options, fmt::format("/v1/top?limit={}", top.flows), "");
+    if (!answer) return kFailed;
     auto new_ports = ask(options, "/v1/show/port", "");
     auto new_workers = ask(options, "/v1/show/worker", "");
-    if (!answer || !new_ports || !new_workers) return kFailed;
+    if (!new_ports || !new_workers) return kFailed;
     // Somebody else may have looked in between: the daemon says how long ago that was.
     if (round != 0) {
       (*answer)["ports"] = rates(ports, *new_ports, top.interval_seconds);

@@ -127,11 +127,13 @@ def iperf_server(host, port=5201, address=None):
     end(process)
 
 
-def iperf(client, server, address, *args, seconds=1, port=5201):
-    """One run of iperf3; returns its summary: receiver's Mbit/s, and for UDP lost packets in percent."""
+def iperf(client, server, address, *args, port=5201):
+    """One run of iperf3: 20 MB by TCP, or a second of UDP (-u). Returns its summary: receiver's Mbit/s,
+    and for UDP lost packets in percent."""
+    length = ("-t", 1) if "-u" in args else ("-n", "20M")
     own = None if address == VM1_PUBLIC else address
     with iperf_server(server, port, own):
-        text = client.run("iperf3", "-c", address, "-p", port, "-t", seconds, "-f", "m", *args,
+        text = client.run("iperf3", "-c", address, "-p", port, *length, "-f", "m", *args,
                           timeout=30).stdout
     line = [line for line in text.splitlines() if line.endswith("receiver")][-1]
     lost = re.search(r"\(([\d.e+-]+)%\)", line)

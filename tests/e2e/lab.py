@@ -51,13 +51,24 @@ def wait_for(what, condition, timeout=10.0, interval=0.02):
         time.sleep(interval)
 
 
+def is_of_a_dead_lab(name):
+    found = re.match(rf"{PREFIX}(\d+)-", name)
+    return found and not os.path.exists(f"/proc/{found.group(1)}")
+
+
 def remove_leftovers():
-    """Deletes the namespaces of labs whose process is gone."""
+    """Deletes what labs have left whose process is gone: namespaces, processes in them, folders."""
     for line in run("ip", "netns", "list").stdout.splitlines():
         name = line.split()[0]
-        found = re.match(rf"{PREFIX}(\d+)-", name)
-        if found and not os.path.exists(f"/proc/{found.group(1)}"):
-            run("ip", "netns", "del", name, check=False)
+        if not is_of_a_dead_lab(name):
+            continue
+        for process in run("ip", "netns", "pids", name, check=False).stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        run("ip", "netns", "del", name, check=False)
+    for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if is_of_a_dead_lab(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Host:
