@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packet/bench_switch.hpp"
 
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
 #include "control/daemon.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/policy/validate.hpp"
 #include "flows/packet/headers.hpp"
-
-#include <cstring>
-
-#include <fmt/format.h>
 
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -34,8 +35,7 @@ std::string host_text(const BenchConfig& config) {
     ports += fmt::format("  {0}: {{type: vdev, args: net_ring_{0}}}\n", name);
   }
   std::string cores;
-  for (unsigned i = 0; i < config.worker_count; ++i)
-    cores += (i == 0 ? "" : ", ") + std::to_string(i);
+  for (unsigned i = 0; i < config.worker_count; ++i) cores += (i == 0 ? "" : ", ") + std::to_string(i);
   return fmt::format(
       "apiVersion: gannet/v1\nkind: HostConfig\nworkers: {{cores: [{}]}}\n"
       "memory: {{size: 256MiB, hugepages: none}}\ncapacity: {{connections: {}}}\n"
@@ -96,21 +96,26 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
   // A cold start's grace for connections without a SYN is a test's own subject (R6).
   const bool asks = config.host_yaml.find("midstream_after_start") != std::string::npos;
   if (!asks) dataplane.tracking.picks_up_until = 0;
-  dataplane.fragment_timeout = duration_ticks(static_cast<Nanos>(host_.timers.fragment.count()));
+  dataplane.fragment_timeout =
+      duration_ticks(static_cast<Nanos>(host_.timers.fragment.count()));
   dataplane.buffer_count = kBuffers;
   dataplane.max_mtu = 9'000;
   dataplane.has_own_threads = false;
   auto made = dataplane::Dataplane::create(dataplane);
   if (!made) return tl::unexpected(made.error());
   dataplane_ = std::move(*made);
-  controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
-                                                      *dataplane_);
+  controller_ = std::make_unique<control::Controller>(
+      host_, control::facts_of(host_, *dataplane_), *dataplane_);
   run();
   return {};
 }
 
 BenchSwitch::~BenchSwitch() {
-  static_cast<void>(take_output());
+  static_cast<void>(close());
+  rte_mempool_free(pool_);
+}
+
+unsigned BenchSwitch::close() {
   controller_.reset();
   dataplane_.reset();
   for (const BenchPort& port : ports_) {
@@ -120,7 +125,8 @@ BenchSwitch::~BenchSwitch() {
       rte_ring_free(ring);
     }
   }
-  rte_mempool_free(pool_);
+  ports_.clear();
+  return pool_ == nullptr ? 0 : rte_mempool_in_use_count(pool_);
 }
 
 Result<void> BenchSwitch::apply(const std::string& name, const std::string& text) {
@@ -132,19 +138,43 @@ Result<void> BenchSwitch::apply(const std::string& name, const std::string& text
   for (const auto& [ip, mac] : neighbors_) {
     dataplane_->neighbors().learn(ip, mac, to_ticks(clock_.load()));
   }
-  // Some turns of housekeeping, in which connections are judged again.
-  for (int i = 0; i < 16; ++i) advance(kNanosPerMilli);
+  settle_policy();
   return {};
 }
 
-void BenchSwitch::send(const std::string& port, const Bytes& frame) {
-  for (const BenchPort& p : ports_) {
-    if (p.name != port) continue;
-    rte_mbuf* const packet = rte_pktmbuf_alloc(pool_);
-    char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
-    std::memcpy(room, frame.data(), frame.size());
-    rte_ring_enqueue(p.rx, packet);
-  }
+void BenchSwitch::report_backend(const control::BackendId& id, bool is_healthy) {
+  controller_->set_backend_health(id, is_healthy);
+  settle_policy();
+}
+
+// Some turns of housekeeping, in which connections are judged again.
+void BenchSwitch::settle_policy() {
+  for (int i = 0; i < 16; ++i) advance(kNanosPerMilli);
+}
+
+bool BenchSwitch::send(const std::string& port, const Bytes& frame, const FrameForm& form) {
+  const auto to = std::find_if(ports_.begin(), ports_.end(),
+                               [&port](const BenchPort& p) { return p.name == port; });
+  if (to == ports_.end()) return false;
+  const std::size_t most = form.segment_bytes == 0 ? frame.size() : form.segment_bytes;
+  rte_mbuf* packet = nullptr;
+  std::size_t at = 0;
+  do {
+    const std::size_t size = std::min(most, frame.size() - at);
+    rte_mbuf* const segment = rte_pktmbuf_alloc(pool_);
+    char* const room = rte_pktmbuf_append(segment, static_cast<std::uint16_t>(size));
+    std::memcpy(room, frame.data() + at, size);
+    if (packet == nullptr) {
+      packet = segment;
+    } else {
+      rte_pktmbuf_chain(packet, segment);
+    }
+    at += size;
+  } while (at < frame.size());
+  if (form.has_bad_l4_checksum) packet->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
+  if (form.has_bad_ip_checksum) packet->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
+  rte_ring_enqueue(to->rx, packet);
+  return true;
 }
 
 bool BenchSwitch::poll_all() {
@@ -161,8 +191,7 @@ bool BenchSwitch::answer_question(const Bytes& frame) {
   if (frame.size() < kArp + sizeof(packet::ArpHeader)) return false;
   const auto& ethernet = packet::header_at<packet::EthernetHeader>(frame.data());
   const auto& arp = packet::header_at<packet::ArpHeader>(frame.data() + kArp);
-  if (ethernet.ether_type.host() != packet::kEtherTypeArp || arp.operation.host() != 1)
-    return false;
+  if (ethernet.ether_type.host() != packet::kEtherTypeArp || arp.operation.host() != 1) return false;
   const auto found = neighbors_.find(arp.target_ip);
   if (found == neighbors_.end() || arp.sender_mac != uplink_mac()) return false;
   send("uplink", Packet()
@@ -224,6 +253,14 @@ std::uint64_t BenchSwitch::connection_count() const {
   std::uint64_t count = 0;
   for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
     count += dataplane_->worker(w).connections().connection_total();
+  }
+  return count;
+}
+
+std::uint64_t BenchSwitch::mapping_count() const {
+  std::uint64_t count = 0;
+  for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
+    count += dataplane_->worker(w).connections().mappings().used_count();
   }
   return count;
 }

@@ -26,6 +26,13 @@ struct BenchConfig {
   std::uint32_t connections = 1'000;
 };
 
+/// How a frame lies in memory, and what the card says of it.
+struct FrameForm {
+  unsigned segment_bytes = 0;  // In buffers of so many bytes each; 0: in one.
+  bool has_bad_l4_checksum = false;
+  bool has_bad_ip_checksum = false;
+};
+
 class BenchSwitch final {
  public:
   [[nodiscard]] static Result<std::unique_ptr<BenchSwitch>> create(const BenchConfig& config);
@@ -38,8 +45,12 @@ class BenchSwitch final {
   /// Says that a host on the underlay has this MAC; questions about it are answered from then on.
   void set_neighbor(Ip4 ip, const Mac& mac) { neighbors_[ip] = mac; }
 
-  /// Lays a frame before a port; it is received with the next run().
-  void send(const std::string& port, const Bytes& frame);
+  /// What a health check has found out about a backend.
+  void report_backend(const control::BackendId& id, bool is_healthy);
+
+  /// Lays a frame before a port; it is received with the next run(). \return false if there is no such
+  /// port.
+  bool send(const std::string& port, const Bytes& frame, const FrameForm& form = {});
   /// Lets the workers turn until nothing moves, and moves nothing else.
   void run();
   /// Moves the clock and runs.
@@ -52,10 +63,15 @@ class BenchSwitch final {
   /// ("consumed") are none.
   [[nodiscard]] std::map<std::string, std::uint64_t> drops() const;
   [[nodiscard]] std::uint64_t connection_count() const;
+  [[nodiscard]] std::uint64_t mapping_count() const;
   [[nodiscard]] std::uint64_t fast_count() const;
   /// What does not add up: packets in = packets out + drops, for each port; empty if all does.
   [[nodiscard]] std::string unbalanced() const;
   [[nodiscard]] Mac uplink_mac() const;
+
+  /// Stops the switch, which can do nothing afterwards. \return buffers of received frames that it has
+  /// lost.
+  [[nodiscard]] unsigned close();
 
   [[nodiscard]] control::Controller& controller() { return *controller_; }
   [[nodiscard]] dataplane::Dataplane& dataplane() { return *dataplane_; }
@@ -72,6 +88,7 @@ class BenchSwitch final {
   BenchSwitch() = default;
   [[nodiscard]] Result<void> open(const BenchConfig& config);
   [[nodiscard]] Result<void> add_port(const std::string& name);
+  void settle_policy();
   bool answer_question(const Bytes& frame);
   bool poll_all();
 

@@ -71,10 +71,12 @@ int main(int argc, char** argv) {
   std::vector<std::string> paths;
   std::string policies;
   std::string junit;
+  std::string only;
   unsigned workers = 1;
   app.add_option("paths", paths, "scripts, or folders of them")->required();
   app.add_option("--policies", policies, "folder of the policies")->required();
   app.add_option("--workers", workers, "workers of the switch");
+  app.add_option("--only", only, "only cases whose title has this in it");
   app.add_option("--junit", junit, "file for the results");
   CLI11_PARSE(app, argc, argv);
 
@@ -87,12 +89,20 @@ int main(int argc, char** argv) {
     return 1;
   }
   std::vector<CaseResult> results;
+  const auto note = [&results](const std::string& name, const Result<void>& done) {
+    results.push_back({name, done ? "" : done.error().message});
+    if (!done) fmt::print("FAIL {}\n{}\n", name, done.error().message);
+  };
   for (const std::string& path : find_scripts(paths)) {
-    const auto script = read_script(path);
-    const auto done = script ? run_script(*script, policies, workers)
-                             : Result<void>(tl::unexpected(script.error()));
-    results.push_back({script ? script->title : path, done ? "" : done.error().message});
-    if (!done) fmt::print("FAIL {}\n{}\n", results.back().name, done.error().message);
+    const auto scripts = read_scripts(path);
+    if (!scripts) {
+      note(path, tl::unexpected(scripts.error()));
+      continue;
+    }
+    for (const Script& script : *scripts) {
+      if (script.title.find(only) == std::string::npos) continue;
+      note(script.title, run_script(script, policies, workers));
+    }
   }
   const auto failed = std::count_if(results.begin(), results.end(),
                                     [](const CaseResult& r) { return !r.error.empty(); });

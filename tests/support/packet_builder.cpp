@@ -288,36 +288,49 @@ Bytes first_bytes(const Bytes& bytes, std::size_t count) {
           bytes.begin() + static_cast<std::ptrdiff_t>(std::min(count, bytes.size()))};
 }
 
+Bytes fragment_of(const Bytes& frame, const FragmentFields& fields) {
+  if (frame.size() < kEthernetBytes + sizeof(packet::Ipv4Header)) return {};
+  const bool is_v4 = frame[kEthernetBytes] >> 4 == 4;
+  const std::size_t header_bytes =
+      is_v4 ? std::size_t{header_at<packet::Ipv4Header>(frame.data() + kEthernetBytes).header_bytes()}
+            : sizeof(packet::Ipv6Header);
+  const std::size_t start = kEthernetBytes + header_bytes;
+  const std::size_t from = start + fields.from;
+  const std::size_t to = start + fields.to;
+  if (from > to || to > frame.size()) return {};
+  const bool has_more = !fields.says_last && (fields.says_more || to != frame.size());
+  Bytes bytes = first_bytes(frame, start);
+  std::uint8_t* const ip = bytes.data() + kEthernetBytes;
+  if (is_v4) {
+    auto& header = header_at<packet::Ipv4Header>(ip);
+    header.identification = Be16(u16(fields.id));
+    header.total_length = Be16(u16(header_bytes + to - from));
+    header.flags_offset =
+        Be16(u16(fields.from / 8 | (has_more ? packet::kIpv4MoreFragments : 0u)));
+    header.checksum = Be16(0);
+    header.checksum = complement(model_sum({ip, header_bytes}));
+  } else {
+    auto& header = header_at<packet::Ipv6Header>(ip);
+    const std::uint8_t next = std::exchange(header.next_header, packet::kProtoFragment);
+    header.payload_length = Be16(u16(8 + to - from));
+    bytes = bytes + bytes_of(packet::Ipv6FragmentHeader{
+                        next, 0, Be16(u16(fields.from | (has_more ? 1u : 0u))), Be32(fields.id)});
+  }
+  bytes.insert(bytes.end(), frame.begin() + static_cast<std::ptrdiff_t>(from),
+               frame.begin() + static_cast<std::ptrdiff_t>(to));
+  return bytes;
+}
+
 std::vector<Bytes> cut_into_fragments(const Bytes& frame, std::size_t piece_bytes,
                                       std::uint32_t id) {
   GANNET_CHECK(piece_bytes % 8 == 0);
   const bool is_v4 = frame[kEthernetBytes] >> 4 == 4;
   const std::size_t header_end =
       kEthernetBytes + (is_v4 ? sizeof(packet::Ipv4Header) : sizeof(packet::Ipv6Header));
+  const std::size_t payload_bytes = frame.size() - header_end;
   std::vector<Bytes> fragments;
-  for (std::size_t at = header_end; at < frame.size(); at += piece_bytes) {
-    const std::size_t end = std::min(at + piece_bytes, frame.size());
-    const std::size_t offset = at - header_end;
-    const bool has_more = end != frame.size();
-    Bytes bytes = first_bytes(frame, header_end);
-    std::uint8_t* const ip = bytes.data() + kEthernetBytes;
-    if (is_v4) {
-      auto& header = header_at<packet::Ipv4Header>(ip);
-      header.identification = Be16(u16(id));
-      header.total_length = Be16(u16(sizeof header + end - at));
-      header.flags_offset = Be16(u16(offset / 8 | (has_more ? packet::kIpv4MoreFragments : 0u)));
-      header.checksum = Be16(0);
-      header.checksum = complement(model_sum({ip, sizeof header}));
-    } else {
-      auto& header = header_at<packet::Ipv6Header>(ip);
-      const std::uint8_t next = std::exchange(header.next_header, packet::kProtoFragment);
-      header.payload_length = Be16(u16(8 + end - at));
-      bytes = bytes + bytes_of(packet::Ipv6FragmentHeader{
-                          next, 0, Be16(u16(offset | (has_more ? 1u : 0u))), Be32(id)});
-    }
-    bytes.insert(bytes.end(), frame.begin() + static_cast<std::ptrdiff_t>(at),
-                 frame.begin() + static_cast<std::ptrdiff_t>(end));
-    fragments.push_back(std::move(bytes));
+  for (std::size_t at = 0; at < payload_bytes; at += piece_bytes) {
+    fragments.push_back(fragment_of(frame, {at, std::min(at + piece_bytes, payload_bytes), id}));
   }
   return fragments;
 }

@@ -133,6 +133,19 @@ class Packet {
 /// The first bytes of something.
 [[nodiscard]] Bytes first_bytes(const Bytes& bytes, std::size_t count);
 
+/// A fragment of an IP packet: which bytes of its payload it carries.
+struct FragmentFields {
+  std::size_t from = 0;
+  std::size_t to = 0;  // One past the last.
+  std::uint32_t id = 0;
+  bool says_more = false;  // "More fragments" even on the last one,
+  bool says_last = false;  // or on none.
+};
+
+/// The fragment of an untagged IPv4 or IPv6 frame without extension headers: headers repeated, lengths
+/// and IPv4 checksum set. Empty if there are no such bytes.
+[[nodiscard]] Bytes fragment_of(const Bytes& frame, const FragmentFields& fields);
+
 /// Cuts a whole untagged IPv4 or IPv6 frame into fragments with `piece_bytes` (a multiple of 8) of
 /// IP payload each, as a sender would: headers repeated, lengths and IPv4 checksum set.
 [[nodiscard]] std::vector<Bytes> cut_into_fragments(const Bytes& frame, std::size_t piece_bytes,
