@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packet/bench_switch.hpp"
 
-#include <algorithm>
-#include <cstring>
-
-#include <fmt/format.h>
-
 #include "control/daemon.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/policy/validate.hpp"
 #include "flows/packet/headers.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
 
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -22,6 +22,7 @@ namespace {
 
 constexpr unsigned kRingSlots = 1'024;
 constexpr unsigned kBuffers = 4'096;
+constexpr std::uint16_t kFrameRoom = 12'000;  // Of one buffer, headroom included.
 constexpr unsigned kMaxTurns = 100'000;
 
 std::string unique(const std::string& stem) {
@@ -35,7 +36,8 @@ std::string host_text(const BenchConfig& config) {
     ports += fmt::format("  {0}: {{type: vdev, args: net_ring_{0}}}\n", name);
   }
   std::string cores;
-  for (unsigned i = 0; i < config.worker_count; ++i) cores += (i == 0 ? "" : ", ") + std::to_string(i);
+  for (unsigned i = 0; i < config.worker_count; ++i)
+    cores += (i == 0 ? "" : ", ") + std::to_string(i);
   return fmt::format(
       "apiVersion: gannet/v1\nkind: HostConfig\nworkers: {{cores: [{}]}}\n"
       "memory: {{size: 256MiB, hugepages: none}}\ncapacity: {{connections: {}}}\n"
@@ -78,7 +80,8 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
     return fail(control::render(control::Format::kText, diagnostics, "bench"));
   }
   host_ = *host;
-  pool_ = rte_pktmbuf_pool_create(unique("frames").c_str(), kBuffers, 0, 0, 12'000, SOCKET_ID_ANY);
+  pool_ =
+      rte_pktmbuf_pool_create(unique("frames").c_str(), kBuffers, 0, 0, kFrameRoom, SOCKET_ID_ANY);
   if (pool_ == nullptr) return fail("no memory for the bench's frames");
   std::vector<dataplane::PortConfig> ports;
   for (const control::HostPort& port : host_.ports) {
@@ -96,16 +99,15 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
   // A cold start's grace for connections without a SYN is a test's own subject (R6).
   const bool asks = config.host_yaml.find("midstream_after_start") != std::string::npos;
   if (!asks) dataplane.tracking.picks_up_until = 0;
-  dataplane.fragment_timeout =
-      duration_ticks(static_cast<Nanos>(host_.timers.fragment.count()));
+  dataplane.fragment_timeout = duration_ticks(static_cast<Nanos>(host_.timers.fragment.count()));
   dataplane.buffer_count = kBuffers;
   dataplane.max_mtu = 9'000;
   dataplane.has_own_threads = false;
   auto made = dataplane::Dataplane::create(dataplane);
   if (!made) return tl::unexpected(made.error());
   dataplane_ = std::move(*made);
-  controller_ = std::make_unique<control::Controller>(
-      host_, control::facts_of(host_, *dataplane_), *dataplane_);
+  controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
+                                                      *dataplane_);
   run();
   return {};
 }
@@ -156,6 +158,7 @@ bool BenchSwitch::send(const std::string& port, const Bytes& frame, const FrameF
   const auto to = std::find_if(ports_.begin(), ports_.end(),
                                [&port](const BenchPort& p) { return p.name == port; });
   if (to == ports_.end()) return false;
+  if (frame.size() + RTE_PKTMBUF_HEADROOM > kFrameRoom) return false;
   const std::size_t most = form.segment_bytes == 0 ? frame.size() : form.segment_bytes;
   rte_mbuf* packet = nullptr;
   std::size_t at = 0;
@@ -191,7 +194,8 @@ bool BenchSwitch::answer_question(const Bytes& frame) {
   if (frame.size() < kArp + sizeof(packet::ArpHeader)) return false;
   const auto& ethernet = packet::header_at<packet::EthernetHeader>(frame.data());
   const auto& arp = packet::header_at<packet::ArpHeader>(frame.data() + kArp);
-  if (ethernet.ether_type.host() != packet::kEtherTypeArp || arp.operation.host() != 1) return false;
+  if (ethernet.ether_type.host() != packet::kEtherTypeArp || arp.operation.host() != 1)
+    return false;
   const auto found = neighbors_.find(arp.target_ip);
   if (found == neighbors_.end() || arp.sender_mac != uplink_mac()) return false;
   send("uplink", Packet()

@@ -48,8 +48,8 @@ class BenchSwitch final {
   /// What a health check has found out about a backend.
   void report_backend(const control::BackendId& id, bool is_healthy);
 
-  /// Lays a frame before a port; it is received with the next run(). \return false if there is no such
-  /// port.
+  /// Lays a frame before a port; it is received with the next run(). \return false if there is no
+  /// such port.
   bool send(const std::string& port, const Bytes& frame, const FrameForm& form = {});
   /// Lets the workers turn until nothing moves, and moves nothing else.
   void run();
@@ -69,8 +69,8 @@ class BenchSwitch final {
   [[nodiscard]] std::string unbalanced() const;
   [[nodiscard]] Mac uplink_mac() const;
 
-  /// Stops the switch, which can do nothing afterwards. \return buffers of received frames that it has
-  /// lost.
+  /// Stops the switch, which can do nothing afterwards. \return buffers of received frames that it
+  /// has lost.
   [[nodiscard]] unsigned close();
 
   [[nodiscard]] control::Controller& controller() { return *controller_; }

@@ -146,8 +146,9 @@ void LayerBuilder::add_vlan(Words& words) {
 void LayerBuilder::add_arp(Words& words) {
   const std::string_view kind = take_first(words, "request or reply");
   if (words.size() != 4) throw TextError{"arp takes request|reply MAC IP MAC IP"};
-  const std::uint16_t operation =
-      kind == "request" ? std::uint16_t{1} : kind == "reply" ? std::uint16_t{2} : number16(kind);
+  const std::uint16_t operation = kind == "request" ? std::uint16_t{1}
+                                  : kind == "reply" ? std::uint16_t{2}
+                                                    : number16(kind);
   packet_.arp(operation, mac(words[0]), ip4(words[1]), mac(words[2]), ip4(words[3]));
   words.clear();
   offset_ += 28;
@@ -251,7 +252,8 @@ void LayerBuilder::add_udp(Words& words) {
 void LayerBuilder::add_icmp(Words& words) {
   const std::uint16_t id = number16(take(words, "id").value_or("0"), offset_ + 4);
   const auto mtu = take(words, "mtu");
-  const std::uint16_t sequence = number16(mtu ? *mtu : take(words, "seq").value_or("0"), offset_ + 6);
+  const std::uint16_t sequence =
+      number16(mtu ? *mtu : take(words, "seq").value_or("0"), offset_ + 6);
   const bool is_spoiled = take_flag(words, "badsum");
   const auto type_code = split(take_first(words, "TYPE/CODE"), "/");
   if (type_code.size() != 2) throw TextError{"icmp takes TYPE/CODE"};

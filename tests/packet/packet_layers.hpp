@@ -2,14 +2,14 @@
 // The builder behind packet_text.hpp: one function for each layer's name.
 #pragma once
 
+#include "tests/packet/packet_text.hpp"
+#include "tests/packet/words.hpp"
+
 #include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "tests/packet/packet_text.hpp"
-#include "tests/packet/words.hpp"
 
 namespace gannet::test {
 
@@ -84,9 +84,9 @@ class LayerBuilder final {
   bool allows_unknown_;
   std::size_t base_;
   Packet packet_;
-  std::size_t offset_ = 0;  // Of the layer that is being added.
-  bool is_v4_ = true;       // The IP layer around it.
-  bool takes_rest_ = false;  // The layers that follow are a packet of their own.
+  std::size_t offset_ = 0;                    // Of the layer that is being added.
+  bool is_v4_ = true;                         // The IP layer around it.
+  bool takes_rest_ = false;                   // The layers that follow are a packet of their own.
   std::size_t rest_bytes_ = ~std::size_t{0};  // Of which so many bytes are there.
   std::vector<Unknown> unknowns_;
   std::vector<std::function<void(Bytes&)>> afterwards_;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The part of LayerBuilder that writes whole messages (ND, DHCP) and that changes finished packets.
+#include "tests/packet/packet_layers.hpp"
+#include "tests/support/checksum_model.hpp"
+
 #include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
-
-#include "tests/packet/packet_layers.hpp"
-#include "tests/support/checksum_model.hpp"
 
 namespace gannet::test {
 namespace {
@@ -50,8 +50,7 @@ void LayerBuilder::add_neighbor_message(std::uint8_t type, std::uint16_t flags, 
 
 // ns TARGET [lla=MAC]
 void LayerBuilder::add_solicitation(Words& words) {
-  add_neighbor_message(packet::kIcmp6NeighborSolicitation, 0, words,
-                       packet::kNdSourceLinkAddress);
+  add_neighbor_message(packet::kIcmp6NeighborSolicitation, 0, words, packet::kNdSourceLinkAddress);
 }
 
 // na TARGET [router] [lla=MAC]: solicited, overriding.
@@ -62,7 +61,8 @@ void LayerBuilder::add_advertisement(Words& words) {
                        packet::kNdTargetLinkAddress);
 }
 
-// dhcp request|reply MAC [xid=N] [flags=N] [ci=IP] [yi=IP] [si=IP] options=HEX: padded to 300 bytes.
+// dhcp request|reply MAC [xid=N] [flags=N] [ci=IP] [yi=IP] [si=IP] options=HEX: padded to 300
+// bytes.
 void LayerBuilder::add_dhcp(Words& words) {
   Bytes bytes(sizeof(packet::DhcpHeader));
   const auto address = [&](std::string_view key) {
@@ -87,7 +87,9 @@ void LayerBuilder::add_dhcp(Words& words) {
   append(std::move(bytes));
 }
 
-void LayerBuilder::add_trailer(Words& words) { packet_.trailer(number(take_first(words, "a length"))); }
+void LayerBuilder::add_trailer(Words& words) {
+  packet_.trailer(number(take_first(words, "a length")));
+}
 
 // quote [N]: the layers that follow are a packet of their own, of which N bytes are quoted.
 void LayerBuilder::add_quote(Words& words) {
@@ -144,8 +146,8 @@ void LayerBuilder::set_ip_length(std::size_t header_bytes, std::uint16_t length)
               {static_cast<std::uint8_t>(length >> 8), static_cast<std::uint8_t>(length)});
     if (!is_v4) return;
     put_bytes(bytes, at + 10, {0, 0});
-    const auto sum = static_cast<std::uint16_t>(
-        ~model_sum(std::span(bytes).subspan(at, header_bytes)));
+    const auto sum =
+        static_cast<std::uint16_t>(~model_sum(std::span(bytes).subspan(at, header_bytes)));
     put(bytes, at + 10, Be16(sum));
   });
 }
@@ -153,7 +155,8 @@ void LayerBuilder::set_ip_length(std::size_t header_bytes, std::uint16_t length)
 void LayerBuilder::set_udp_length(std::uint16_t length) {
   const std::size_t at = offset_ + 4;
   afterwards_.emplace_back([at, length](Bytes& bytes) {
-    put_bytes(bytes, at, {static_cast<std::uint8_t>(length >> 8), static_cast<std::uint8_t>(length)});
+    put_bytes(bytes, at,
+              {static_cast<std::uint8_t>(length >> 8), static_cast<std::uint8_t>(length)});
   });
 }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packet/packet_text.hpp"
 
+#include "flows/packet/parse.hpp"
+#include "tests/packet/packet_layers.hpp"
+
 #include <algorithm>
 #include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include "flows/packet/parse.hpp"
-#include "tests/packet/packet_layers.hpp"
 
 namespace gannet::test {
 namespace {
@@ -49,9 +49,9 @@ std::string describe_ip(const Bytes& frame, const packet::Parsed& p) {
   const IpAddress destination =
       is_v4 ? IpAddress(packet::header_at<packet::Ipv4Header>(ip).destination)
             : IpAddress(packet::header_at<packet::Ipv6Header>(ip).destination);
-  std::string text = fmt::format("ip {} > {} ttl={} proto {} ports {} > {}", to_string(source),
-                                 to_string(destination), p.ttl, p.protocol, p.source_port,
-                                 p.destination_port);
+  std::string text =
+      fmt::format("ip {} > {} ttl={} proto {} ports {} > {}", to_string(source),
+                  to_string(destination), p.ttl, p.protocol, p.source_port, p.destination_port);
   if (p.is_fragment) text += fmt::format(" fragment {} id {}", p.fragment_offset, p.fragment_id);
   if (p.protocol == packet::kProtoTcp) text += fmt::format(" flags {:02x}", p.tcp_flags);
   return text;

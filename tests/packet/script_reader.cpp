@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packet/script.hpp"
+#include "tests/packet/words.hpp"
 
 #include <fstream>
 #include <map>
 
 #include <fmt/format.h>
-
-#include "tests/packet/words.hpp"
 
 namespace gannet::test {
 namespace {
@@ -89,25 +88,43 @@ class Reader {
       line_ = lines[i].number;
       const std::string text = expand(lines[i].text, values_);
       const auto [word, rest] = first_word(text);
-      if (word != "repeat") {
+      if (word == "repeat" || word == "define") {
+        const std::size_t end = end_of_block(lines, i + 1, to);
+        if (word == "repeat") {
+          repeat(lines, rest, i + 1, end);
+        } else {
+          blocks_[rest].assign(lines.begin() + static_cast<std::ptrdiff_t>(i + 1),
+                               lines.begin() + static_cast<std::ptrdiff_t>(end));
+        }
+        i = end;
+      } else if (word == "run") {
+        run(rest);
+      } else {
         take_line(word, rest);
-        continue;
       }
-      const std::size_t end = end_of_block(lines, i + 1, to);
-      repeat(lines, rest, i + 1, end);
-      i = end;
     }
   }
 
-  static std::size_t end_of_block(const std::vector<Line>& lines, std::size_t from, std::size_t to) {
+  // The lines of a block, as if they stood here.
+  void run(const std::string& name) {
+    const auto found = blocks_.find(name);
+    if (found == blocks_.end()) throw TextError{"there is no block '" + name + "'"};
+    const std::vector<Line> lines = found->second;
+    take_lines(lines, 0, lines.size());
+  }
+
+  static std::size_t end_of_block(const std::vector<Line>& lines, std::size_t from,
+                                  std::size_t to) {
     unsigned depth = 0;
     for (std::size_t i = from; i < to; ++i) {
-      if (lines[i].text.starts_with("repeat ")) ++depth;
+      const bool opens =
+          lines[i].text.starts_with("repeat ") || lines[i].text.starts_with("define ");
+      if (opens) ++depth;
       if (lines[i].text != "end") continue;
       if (depth == 0) return i;
       --depth;
     }
-    throw TextError{"'repeat' has no 'end'"};
+    throw TextError{"the block has no 'end'"};
   }
 
   // NAME = FIRST .. LAST, or NAME = VALUE VALUE ...
@@ -203,7 +220,8 @@ class Reader {
     const auto whole = [&text](const std::string& prefix) {
       return text.empty() ? prefix : prefix + " " + text;
     };
-    script.steps.push_back({Step::Kind::kSend, line_, path.in_port, whole(path.in_text), "", count});
+    script.steps.push_back(
+        {Step::Kind::kSend, line_, path.in_port, whole(path.in_text), "", count});
     if (passes) {
       script.steps.push_back(
           {Step::Kind::kExpect, line_, path.out_port, whole(path.out_text), "", count});
@@ -226,11 +244,11 @@ class Reader {
   void add_step(Script& script, const std::string& word, const std::string& rest) {
     using Kind = Step::Kind;
     static const std::map<std::string, Kind> kKinds{
-        {"send", Kind::kSend},       {"expect", Kind::kExpect},
-        {"drop", Kind::kDrop},       {"connections", Kind::kConnections},
+        {"send", Kind::kSend},         {"expect", Kind::kExpect},
+        {"drop", Kind::kDrop},         {"connections", Kind::kConnections},
         {"mappings", Kind::kMappings}, {"fast", Kind::kFast},
-        {"advance", Kind::kAdvance}, {"apply", Kind::kApply},
-        {"change", Kind::kChange},   {"refuse", Kind::kRefuse},
+        {"advance", Kind::kAdvance},   {"apply", Kind::kApply},
+        {"change", Kind::kChange},     {"refuse", Kind::kRefuse},
         {"backend", Kind::kBackend}};
     const auto kind = kKinds.find(word);
     if (kind == kKinds.end()) throw TextError{"do not understand '" + word + "'"};
@@ -271,6 +289,7 @@ class Reader {
   std::vector<Script> scripts_;
   std::map<std::string, std::string, std::less<>> values_;  // Of `{name}`.
   std::map<std::string, std::string, std::less<>> common_values_;
+  std::map<std::string, std::vector<Line>, std::less<>> blocks_;
   std::map<std::string, Path, std::less<>> paths_;
   std::map<std::string, Path, std::less<>> common_paths_;
 };

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "control/policy/units.hpp"
+#include "tests/packet/bench_switch.hpp"
+#include "tests/packet/packet_text.hpp"
 #include "tests/packet/script.hpp"
+#include "tests/packet/words.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -9,11 +13,6 @@
 #include <sstream>
 
 #include <fmt/format.h>
-
-#include "control/policy/units.hpp"
-#include "tests/packet/bench_switch.hpp"
-#include "tests/packet/packet_text.hpp"
-#include "tests/packet/words.hpp"
 
 namespace gannet::test {
 namespace {
@@ -26,12 +25,16 @@ Result<std::string> read_file(const std::string& path) {
   return text.str();
 }
 
-// The text with every OLD of "OLD => NEW" replaced; a change that finds nothing is a mistake.
+// The text with every OLD of "OLD => NEW" replaced; a change that finds nothing is a mistake. `\n`
+// in NEW begins a line.
 Result<std::string> changed(std::string text, std::string_view change) {
   auto sides = split(change, "=>");
   if (sides.size() != 2) return fail("a change is OLD => NEW");
   const std::string_view old = trim(sides[0]);
-  const std::string_view fresh = trim(sides[1]);
+  std::string fresh(trim(sides[1]));
+  for (auto at = fresh.find("\\n"); at != std::string::npos; at = fresh.find("\\n")) {
+    fresh.replace(at, 2, "\n");
+  }
   std::size_t at = text.find(old);
   if (at == std::string::npos) return fail(fmt::format("the policy has no '{}'", old));
   for (; at != std::string::npos; at = text.find(old, at + fresh.size())) {
@@ -53,7 +56,8 @@ std::vector<std::string> ports_of(const std::string& policy) {
     const auto from = at + key.size();
     const std::string name = line.substr(from, line.find_first_of(",}", from) - from);
     const bool is_port = !name.empty() && std::isalpha(static_cast<unsigned char>(name[0])) != 0;
-    if (is_port && std::find(ports.begin(), ports.end(), name) == ports.end()) ports.push_back(name);
+    if (is_port && std::find(ports.begin(), ports.end(), name) == ports.end())
+      ports.push_back(name);
   }
   return ports;
 }
@@ -109,8 +113,10 @@ class Runner {
     auto bench = BenchSwitch::create(config);
     if (!bench) return at(0, bench.error().message);
     bench_ = std::move(*bench);
-    vocabulary_.words = {{"gw", "02:67:6e:74:00:01"}, {"any", "ff:ff:ff:ff:ff:ff"},
-                         {"none", "00:00:00:00:00:00"}, {"up", to_string(bench_->uplink_mac())}};
+    vocabulary_.words = {{"gw", "02:67:6e:74:00:01"},
+                         {"any", "ff:ff:ff:ff:ff:ff"},
+                         {"none", "00:00:00:00:00:00"},
+                         {"up", to_string(bench_->uplink_mac())}};
     for (const auto& [name, value] : script_.words) vocabulary_.words[name] = value;
     for (const auto& [ip, mac] : script_.neighbors) {
       const auto address = parse_ip4(ip);
@@ -195,7 +201,8 @@ class Runner {
     for (std::uint64_t i = 0; i < step.count; ++i) {
       const auto frame = build_packet(step.text, vocabulary_);
       if (!frame) return tl::unexpected(frame.error());
-      if (!bench_->send(step.port, *frame, form)) return fail("there is no port " + step.port);
+      if (!bench_->send(step.port, *frame, form))
+        return fail("no port " + step.port + " for such a frame");
     }
     return {};
   }
@@ -256,9 +263,11 @@ class Runner {
 
   [[nodiscard]] std::string drops_text() const {
     std::string text = "\n    drops counted:";
-    for (const auto& [reason, count] : bench_->drops()) text += fmt::format(" {} {}", reason, count);
+    for (const auto& [reason, count] : bench_->drops())
+      text += fmt::format(" {} {}", reason, count);
     text += "\n    drops named:  ";
-    for (const auto& [reason, count] : expected_drops_) text += fmt::format(" {} {}", reason, count);
+    for (const auto& [reason, count] : expected_drops_)
+      text += fmt::format(" {} {}", reason, count);
     return text + "\n";
   }
 

@@ -2,8 +2,8 @@
 #include "tests/packet/words.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -79,9 +79,11 @@ std::string_view take_first(Words& words, std::string_view what) {
 
 namespace {
 
-// What stands between braces: a name, perhaps an operator with a number, perhaps a width in hex.
-std::optional<std::string> evaluate(
-    std::string_view inside, const std::map<std::string, std::string, std::less<>>& values) {
+using Values = std::map<std::string, std::string, std::less<>>;
+
+// What stands between braces: a name or number, operators with numbers, perhaps a width in hex.
+// From left to right, without precedence.
+std::optional<std::string> evaluate(std::string_view inside, const Values& values) {
   std::size_t hex_digits = 0;
   if (const auto colon = inside.find(':'); colon != std::string_view::npos) {
     const std::string_view format = inside.substr(colon + 1);
@@ -89,21 +91,20 @@ std::optional<std::string> evaluate(
     hex_digits = static_cast<std::size_t>(format[1] - '0');
     inside = inside.substr(0, colon);
   }
-  const auto op = inside.find_first_of("+-*");
+  auto op = inside.find_first_of("+-*");
   const auto found = values.find(inside.substr(0, op));
   if (found == values.end()) return std::nullopt;
   if (op == std::string_view::npos && hex_digits == 0) return found->second;
   auto value = read_number(found->second);
-  if (!value) return std::nullopt;
-  if (op != std::string_view::npos) {
-    const auto operand = read_number(inside.substr(op + 1));
+  while (value && op != std::string_view::npos) {
+    const char how = inside[op];
+    inside = inside.substr(op + 1);
+    op = inside.find_first_of("+-*");
+    const auto operand = read_number(inside.substr(0, op));
     if (!operand) return std::nullopt;
-    switch (inside[op]) {
-      case '+': *value += *operand; break;
-      case '-': *value -= *operand; break;
-      default: *value *= *operand; break;
-    }
+    value = how == '+' ? *value + *operand : how == '-' ? *value - *operand : *value * *operand;
   }
+  if (!value) return std::nullopt;
   return hex_digits == 0 ? std::to_string(*value) : fmt::format("{:0{}x}", *value, hex_digits);
 }
 

@@ -3,14 +3,14 @@
 // TextError and caught where the text came in.
 #pragma once
 
+#include "tests/support/packet_builder.hpp"
+
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "tests/support/packet_builder.hpp"
 
 namespace gannet::test {
 
@@ -21,7 +21,8 @@ struct TextError {
 using Words = std::vector<std::string_view>;
 
 [[nodiscard]] std::string_view trim(std::string_view text);
-[[nodiscard]] std::vector<std::string_view> split(std::string_view text, std::string_view separator);
+[[nodiscard]] std::vector<std::string_view> split(std::string_view text,
+                                                  std::string_view separator);
 /// The words between blanks.
 [[nodiscard]] Words words_of(std::string_view text);
 
@@ -36,8 +37,8 @@ using Words = std::vector<std::string_view>;
 /// The first word, taken out; an error that says what is missing if there is none.
 [[nodiscard]] std::string_view take_first(Words& words, std::string_view what);
 
-/// Replaces each `{name}` whose name is known by its value. A numeric value may be calculated with and
-/// written in hexadecimal: `{n+1}`, `{n-1}`, `{n*8}`, `{n:04x}`, `{n+1:02x}`. Other braces stay.
+/// Replaces each `{name}` whose name is known by its value. A numeric value may be calculated with
+/// and written in hexadecimal: `{n+1}`, `{n*8+20}`, `{n:04x}`, `{n+1:02x}`. Other braces stay.
 [[nodiscard]] std::string expand(std::string_view text,
                                  const std::map<std::string, std::string, std::less<>>& values);
 

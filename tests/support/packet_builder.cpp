@@ -292,8 +292,9 @@ Bytes fragment_of(const Bytes& frame, const FragmentFields& fields) {
   if (frame.size() < kEthernetBytes + sizeof(packet::Ipv4Header)) return {};
   const bool is_v4 = frame[kEthernetBytes] >> 4 == 4;
   const std::size_t header_bytes =
-      is_v4 ? std::size_t{header_at<packet::Ipv4Header>(frame.data() + kEthernetBytes).header_bytes()}
-            : sizeof(packet::Ipv6Header);
+      is_v4
+          ? std::size_t{header_at<packet::Ipv4Header>(frame.data() + kEthernetBytes).header_bytes()}
+          : sizeof(packet::Ipv6Header);
   const std::size_t start = kEthernetBytes + header_bytes;
   const std::size_t from = start + fields.from;
   const std::size_t to = start + fields.to;
@@ -305,8 +306,7 @@ Bytes fragment_of(const Bytes& frame, const FragmentFields& fields) {
     auto& header = header_at<packet::Ipv4Header>(ip);
     header.identification = Be16(u16(fields.id));
     header.total_length = Be16(u16(header_bytes + to - from));
-    header.flags_offset =
-        Be16(u16(fields.from / 8 | (has_more ? packet::kIpv4MoreFragments : 0u)));
+    header.flags_offset = Be16(u16(fields.from / 8 | (has_more ? packet::kIpv4MoreFragments : 0u)));
     header.checksum = Be16(0);
     header.checksum = complement(model_sum({ip, header_bytes}));
   } else {

@@ -142,8 +142,8 @@ struct FragmentFields {
   bool says_last = false;  // or on none.
 };
 
-/// The fragment of an untagged IPv4 or IPv6 frame without extension headers: headers repeated, lengths
-/// and IPv4 checksum set. Empty if there are no such bytes.
+/// The fragment of an untagged IPv4 or IPv6 frame without extension headers: headers repeated,
+/// lengths and IPv4 checksum set. Empty if there are no such bytes.
 [[nodiscard]] Bytes fragment_of(const Bytes& frame, const FragmentFields& fields);
 
 /// Cuts a whole untagged IPv4 or IPv6 frame into fragments with `piece_bytes` (a multiple of 8) of
