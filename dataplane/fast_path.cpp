@@ -20,6 +20,20 @@ std::uint8_t tos_of(const std::uint8_t* ip, bool is_v4) {
   return is_v4 ? ip[1] : static_cast<std::uint8_t>(ip[0] << 4 | ip[1] >> 4);
 }
 
+// Whether the card found a checksum wrong: such packets must not touch a connection (F38), and the
+// slow path counts them.
+bool has_bad_checksum(const rte_mbuf* packet) {
+  const std::uint64_t flags = packet->ol_flags;
+  constexpr std::uint64_t kBad =
+      RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD | RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
+  if ((flags & kBad) == 0) [[likely]]
+    return false;
+  // With its "good" bit too each of them means that the card does not know.
+  return (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
+         (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD ||
+         (flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK) == RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
+}
+
 }  // namespace
 
 void FastPath::read(const Burst& burst) {
@@ -39,7 +53,7 @@ void FastPath::read_one(const PortContext& port, rte_mbuf* packet, const Snapsho
   slot.tunnel_source = Ip4{Be32(0)};
   auto* frame = rte_pktmbuf_mtod(packet, std::uint8_t*);
   std::uint32_t size = packet->data_len;
-  if (packet->nb_segs != 1 || size < kMinIpv4Frame) return;
+  if (packet->nb_segs != 1 || size < kMinIpv4Frame || has_bad_checksum(packet)) return;
   flows::Zone zone = port.zone;
   if (port.role == PortRole::kVm) {
     if (source_mac(frame) != port.mac) return;
@@ -48,10 +62,6 @@ void FastPath::read_one(const PortContext& port, rte_mbuf* packet, const Snapsho
     if (destination_mac(frame) != port.mac) return;
     CommonTunnel tunnel;
     if (read_common_tunnel(frame, size, policy.underlay.vtep, policy.underlay.vxlan_port, tunnel)) {
-      if ((packet->ol_flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK) ==
-          RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD) {
-        return;
-      }
       if (tunnel.vni != last_vni_ || last_generation_ != policy.generation) {
         last_vni_ = tunnel.vni;
         last_generation_ = policy.generation;

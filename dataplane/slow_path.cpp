@@ -151,8 +151,12 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
   if (is_v4 && !packet::has_good_ipv4_checksum(frame.data, parsed)) {
     return drop(DropReason::bad_ip_header);
   }
+  // Also of a packet that came in fragments (RFC 7610, 7113).
+  const bool has_ports = !parsed.is_fragment || (packet.is_whole && parsed.has_l4);
+  if (packet.in.is_vm() && has_ports && Dhcp::is_server_message(parsed)) {
+    return drop(DropReason::dhcp_server);
+  }
   if (packet.in.is_vm() && !parsed.is_fragment) {
-    if (Dhcp::is_server_message(parsed)) return drop(DropReason::dhcp_server);
     if (Dhcp::is_request(parsed)) {
       return answer_or_drop(Dhcp::answer(frame, parsed, packet.in, policy));
     }
@@ -206,6 +210,10 @@ Outcome SlowPath::handle_known_shape(SlowPacket& packet, const Snapshot& policy,
 template <typename Key>
 Outcome SlowPath::handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::FlowRef ref,
                              const Snapshot& policy, Nanos now) {
+  // Before anything is refreshed or taken for an answer (F38).
+  if (!packet::has_good_l4_checksum(packet.frame.data, packet.parsed)) {
+    return drop(DropReason::bad_l4_checksum);
+  }
   const bool is_tcp = tuple.protocol == packet::kProtoTcp;
   const flows::TcpSegment segment =
       is_tcp ? segment_of(packet.frame, packet.parsed) : flows::TcpSegment{};
@@ -225,9 +233,6 @@ Outcome SlowPath::handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::Fl
   if (limited.disposition != Disposition::kForward) return limited;
   bool refreshes = true;
   if (is_tcp) {
-    if (!packet::has_good_l4_checksum(packet.frame.data, packet.parsed)) {
-      return drop(DropReason::bad_l4_checksum);
-    }
     const flows::TcpVerdict verdict = connections_.track<Key>(ref, segment, to_ticks(now));
     if (verdict == flows::TcpVerdict::kRestart) {
       return handle_miss<Key>(packet, tuple, ref.connection(), policy, now);
