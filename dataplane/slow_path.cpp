@@ -168,6 +168,10 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
     }
   }
   const IpTuple addresses = address_tuple(frame, parsed);
+  const std::uint16_t collector =
+      parsed.is_fragment ? collector_of(policy, packet.in.zone, addresses) : kNoIndex;
+  // Where the fragments of a packet have come together its owner is only found out.
+  if (packet.is_whole && collector == connections_.config().worker) packet.is_handed_over = false;
   Outcome outcome;
   const DropReason martian = AntiSpoof::judge_addresses(addresses);
   if (martian != DropReason::kNone) {
@@ -175,9 +179,8 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
   } else if (packet.in.is_vm() && !policy.enis[packet.in.zone.index].has_ip(addresses.source)) {
     outcome = drop(DropReason::spoofed_ip);
   } else if (parsed.is_fragment && !packet.is_whole) {
-    const std::uint16_t owner = connections_.natural_owner(policy, packet.in.zone, addresses);
-    const bool is_mine = packet.is_handed_over || owner == connections_.config().worker;
-    outcome = is_mine ? Outcome{} : hand_over(owner);
+    const bool is_mine = packet.is_handed_over || collector == connections_.config().worker;
+    outcome = is_mine ? Outcome{} : hand_over(collector);
     if (is_mine) outcome.disposition = Disposition::kCollect;
   } else {
     outcome = is_v4 ? handle_known_shape<Ip4Key>(packet, policy, now)
@@ -185,6 +188,14 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
   }
   outcome.tuple = addresses;
   return outcome;
+}
+
+// The worker where the fragments of a packet come together: only their addresses count, because
+// only the first has ports.
+std::uint16_t SlowPath::collector_of(const Snapshot& policy, flows::Zone zone,
+                                     IpTuple addresses) const {
+  addresses.source_port = addresses.destination_port = 0;
+  return connections_.natural_owner(policy, zone, addresses);
 }
 
 template <typename Key>

@@ -72,6 +72,8 @@ class SlowPath final {
  private:
   [[nodiscard]] Outcome handle_arp(SlowPacket& packet, const Snapshot& policy, Nanos now);
   [[nodiscard]] Outcome handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos now);
+  [[nodiscard]] std::uint16_t collector_of(const Snapshot& policy, flows::Zone zone,
+                                           IpTuple addresses) const;
   template <typename Key>
   [[nodiscard]] Outcome handle_known_shape(SlowPacket& packet, const Snapshot& policy, Nanos now);
   template <typename Key>

@@ -94,6 +94,13 @@ DropReason Nat::translate_destination(FirstPacket& first) noexcept {
       if (eni == nullptr || nat.eni_of_port(t.destination_port) != inside.eni) {
         return DropReason::nat_no_mapping;
       }
+      // Who calls the port from outside keeps it, or it could go to another host behind the gateway
+      // under the connection. Of a hairpin the caller's own port is held; the called one is another
+      // worker's.
+      if (first.in.is_uplink() && mappings_ != nullptr) {
+        first.mapping.index = mappings_->find(first.policy.nat_gateways[nat.gateway], first.policy,
+                                              inside.eni, t.protocol, inside.ip, inside.port);
+      }
       t.destination = inside.ip;
       t.destination_port = inside.port;
       first.vpc = eni->vpc;

@@ -132,6 +132,7 @@ void LayerBuilder::add_eth(Words& words) {
   } else {
     packet_.eth(mac(source), mac(destination));
   }
+  has_eth_ = true;
   offset_ += 14;
 }
 

@@ -84,7 +84,8 @@ class LayerBuilder final {
   bool allows_unknown_;
   std::size_t base_;
   Packet packet_;
-  std::size_t offset_ = 0;                    // Of the layer that is being added.
+  std::size_t offset_ = 0;  // Of the layer that is being added.
+  bool has_eth_ = false;
   bool is_v4_ = true;                         // The IP layer around it.
   bool takes_rest_ = false;                   // The layers that follow are a packet of their own.
   std::size_t rest_bytes_ = ~std::size_t{0};  // Of which so many bytes are there.

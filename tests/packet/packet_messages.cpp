@@ -123,8 +123,13 @@ void LayerBuilder::add_slice(Words& words) {
   fields.says_last = take_flag(words, "last");
   fields.from = number(take_first(words, "where the fragment begins"));
   fields.to = number(take_first(words, "where the fragment ends"));
-  afterwards_.emplace_back([fields](Bytes& bytes) {
+  // A quoted packet has no Ethernet header.
+  const std::size_t missing = has_eth_ ? 0 : sizeof(packet::EthernetHeader);
+  afterwards_.emplace_back([fields, missing](Bytes& bytes) {
+    bytes.insert(bytes.begin(), missing, 0);
     bytes = fragment_of(bytes, fields);
+    bytes.erase(bytes.begin(),
+                bytes.begin() + static_cast<std::ptrdiff_t>(std::min(missing, bytes.size())));
     if (bytes.empty()) throw TextError{"slice takes bytes that are there, of a plain frame"};
   });
 }

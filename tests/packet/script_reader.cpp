@@ -2,6 +2,7 @@
 #include "tests/packet/script.hpp"
 #include "tests/packet/words.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 
@@ -23,6 +24,7 @@ struct Path {
   std::string out_text;
 };
 
+// With `include FILE` replaced by that file's lines; its place is relative to the including one's.
 Result<std::vector<Line>> read_lines(const std::string& path) {
   std::ifstream file(path);
   if (!file) return fail(path + ": cannot be read");
@@ -38,8 +40,15 @@ Result<std::vector<Line>> read_lines(const std::string& path) {
     }
     whole += line;
     const std::string text(trim(std::string_view(whole).substr(0, whole.find('#'))));
-    if (!text.empty()) lines.push_back({first, text});
     whole.clear();
+    if (text.starts_with("include ")) {
+      const auto folder = std::filesystem::path(path).parent_path();
+      const auto more = read_lines(folder / trim(std::string_view(text).substr(8)));
+      if (!more) return tl::unexpected(more.error());
+      lines.insert(lines.end(), more->begin(), more->end());
+    } else if (!text.empty()) {
+      lines.push_back({first, text});
+    }
   }
   return lines;
 }
@@ -247,9 +256,10 @@ class Reader {
         {"send", Kind::kSend},         {"expect", Kind::kExpect},
         {"drop", Kind::kDrop},         {"connections", Kind::kConnections},
         {"mappings", Kind::kMappings}, {"fast", Kind::kFast},
-        {"advance", Kind::kAdvance},   {"apply", Kind::kApply},
-        {"change", Kind::kChange},     {"refuse", Kind::kRefuse},
-        {"backend", Kind::kBackend}};
+        {"distinct", Kind::kDistinct}, {"between", Kind::kBetween},
+        {"spread", Kind::kSpread},     {"advance", Kind::kAdvance},
+        {"apply", Kind::kApply},       {"change", Kind::kChange},
+        {"refuse", Kind::kRefuse},     {"backend", Kind::kBackend}};
     const auto kind = kKinds.find(word);
     if (kind == kKinds.end()) throw TextError{"do not understand '" + word + "'"};
     Step step{kind->second, line_, "", rest, "", 1};

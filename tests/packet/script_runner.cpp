@@ -10,9 +10,11 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace gannet::test {
 namespace {
@@ -62,6 +64,19 @@ std::vector<std::string> ports_of(const std::string& policy) {
   return ports;
 }
 
+// Whether a step makes something happen; the others look at what has.
+bool is_act(Step::Kind kind) {
+  switch (kind) {
+    case Step::Kind::kSend:
+    case Step::Kind::kAdvance:
+    case Step::Kind::kApply:
+    case Step::Kind::kChange:
+    case Step::Kind::kRefuse:
+    case Step::Kind::kBackend: return true;
+    default: return false;
+  }
+}
+
 class Runner {
  public:
   Runner(const Script& script, std::string policies)
@@ -71,15 +86,13 @@ class Runner {
     if (const auto ready = prepare(worker_count); !ready) return ready;
     bool is_settled = true;  // Nothing has happened since the last look.
     for (const Step& step : script_.steps) {
-      const bool acts = step.kind != Step::Kind::kExpect && step.kind != Step::Kind::kDrop &&
-                        step.kind != Step::Kind::kConnections &&
-                        step.kind != Step::Kind::kMappings && step.kind != Step::Kind::kFast;
+      const bool acts = is_act(step.kind);
       const bool starts = acts && !(step.kind == Step::Kind::kSend && last_ == Step::Kind::kSend);
       if (starts && !is_settled) {
         if (const auto settled = settle(step.line); !settled) return settled;
       }
       if (!acts) bench_->run();
-      if (const auto done = take(step); !done) return at(step.line, done.error().message);
+      if (const auto done = try_take(step); !done) return at(step.line, done.error().message);
       is_settled = false;
       last_ = step.kind;
     }
@@ -130,6 +143,14 @@ class Runner {
     return {};
   }
 
+  Result<void> try_take(const Step& step) {
+    try {
+      return take(step);
+    } catch (const TextError& error) {
+      return fail(error.message);
+    }
+  }
+
   Result<void> take(const Step& step) {
     switch (step.kind) {
       case Step::Kind::kSend: return send(step);
@@ -143,6 +164,9 @@ class Runner {
         return compare("packets by the flow table", now - std::exchange(fast_before_, now),
                        step.count);
       }
+      case Step::Kind::kDistinct:
+      case Step::Kind::kBetween:
+      case Step::Kind::kSpread: return check_numbers(step);
       case Step::Kind::kAdvance: {
         const auto duration = control::parse_duration(step.text);
         if (!duration) return fail("'" + step.text + "' is no duration");
@@ -170,6 +194,32 @@ class Runner {
     if (applied) return fail("the change was accepted");
     const bool is_it = applied.error().message.find("[" + step.port + "]") != std::string::npos;
     return is_it ? Result<void>{} : fail("refused, but with\n" + applied.error().message);
+  }
+
+  // NAME [LEAST MOST | LEAST]: of the numbers whose name begins so.
+  Result<void> check_numbers(const Step& step) const {
+    Words words = words_of(step.text);
+    const std::string name(take_first(words, "a name"));
+    std::vector<std::uint32_t> values;
+    for (const auto& [known, value] : vocabulary_.numbers) {
+      if (known.starts_with(name)) values.push_back(value);
+    }
+    std::sort(values.begin(), values.end());
+    const std::set<std::uint32_t> different(values.begin(), values.end());
+    const std::string list = fmt::format("{}: {}", name, fmt::join(values, " "));
+    if (values.empty()) return fail("there is no number " + name);
+    if (step.kind == Step::Kind::kDistinct) {
+      return different.size() == values.size() ? Result<void>{} : fail("some are equal, " + list);
+    }
+    const auto least = read_number(take_first(words, "a number"));
+    if (!least) return fail("not a number");
+    if (step.kind == Step::Kind::kSpread) {
+      return different.size() >= *least ? Result<void>{} : fail("too few differ, " + list);
+    }
+    const auto most = read_number(take_first(words, "a number"));
+    if (!most) return fail("not a number");
+    const bool fits = values.front() >= *least && values.back() <= *most;
+    return fits ? Result<void>{} : fail("out of range, " + list);
   }
 
   // POOL IP PORT up|down
