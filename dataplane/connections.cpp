@@ -160,12 +160,10 @@ void Connections::start(std::uint32_t index, const FirstPacket& first, const Pac
   details.egress_rule = first.egress_rule;
   details.ingress_rule = first.ingress_rule;
   const auto persists = [&first](std::uint32_t rule) {
-    return rule == flows::kNoRule || first.policy.rules[rule].persists;
+    return rule != flows::kNoRule && first.policy.rules[rule].persists;
   };
-  const bool has_rule = first.egress_rule != flows::kNoRule || first.ingress_rule != flows::kNoRule;
-  if (has_rule && persists(first.egress_rule) && persists(first.ingress_rule)) {
-    shared.flags |= flows::kPersistent;
-  }
+  if (persists(first.egress_rule)) shared.flags |= flows::kEgressPersists;
+  if (persists(first.ingress_rule)) shared.flags |= flows::kIngressPersists;
   if (first.mapping.is_held()) {
     shared.flags |= flows::kHasNatMapping;
     shared.nat_mapping = first.mapping.index;
@@ -258,7 +256,8 @@ DropReason Connections::judge_again(std::uint32_t index, const Snapshot& policy,
   first.worker = config_.worker;
   first.now = now;
   first.is_rehearsal = true;
-  first.skips_groups = (connection.shared.flags & flows::kPersistent) != 0;
+  first.skips_egress = (connection.shared.flags & flows::kEgressPersists) != 0;
+  first.skips_ingress = (connection.shared.flags & flows::kIngressPersists) != 0;
   first.pinned = &leaving;
   const DropReason reason = judge_.decide(first);
   if (reason == DropReason::sg_egress_denied) rule = first.egress_rule;

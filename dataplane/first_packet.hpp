@@ -48,8 +48,9 @@ struct FirstPacket {
   unsigned worker = 0;  // That decides; counts rule matches.
   Ticks now = 0;
   Trace* trace = nullptr;
-  bool is_rehearsal = false;        // Decide only: hold no port, count no rule.
-  bool skips_groups = false;        // Re-evaluation of a connection whose rules persist.
+  bool is_rehearsal = false;  // Decide only: hold no port, count no rule.
+  bool skips_egress = false;  // Re-evaluation: the rule that allowed it persists.
+  bool skips_ingress = false;
   const IpTuple* pinned = nullptr;  // Re-evaluation: the tuple that the connection leaves with now.
 
   IpTuple current;  // As translated so far.

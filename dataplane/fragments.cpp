@@ -99,6 +99,7 @@ Fragments::Result Fragments::add(const Piece& piece, Ticks now) {
   }
   if (entry->has_last && entry->received == entry->total) {
     result.is_whole = true;
+    result.total = entry->total;
     give_back(*entry, result);
     entry->is_used = false;
     --used_count_;

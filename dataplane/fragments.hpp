@@ -42,6 +42,7 @@ class Fragments final {
   struct Result {
     DropReason reason = DropReason::kNone;  // Not kNone: give_back holds handles to drop for it.
     bool is_whole = false;                  // give_back holds all fragments, in order of offset.
+    std::uint32_t total = 0;                // Of is_whole: bytes of all of them.
     std::array<Handle, kMaxFragments + 1> give_back;
     unsigned count = 0;
   };

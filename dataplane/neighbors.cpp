@@ -50,13 +50,15 @@ bool NeighborTable::is_due(Entry& e, Ticks now) {
     return false;
   }
   if (e.question_count != 0 && !reached(now, e.asked + kAskEvery)) return false;
-  if (is_known && e.question_count == kMaxQuestions) {
+  if (e.question_count == kMaxQuestions) {
+    // Nobody there. Asked again when the next packet wants it.
     e.mac.store(0, std::memory_order_relaxed);
+    e.is_wanted.store(false, std::memory_order_relaxed);
     e.question_count = 0;
     return false;
   }
   e.asked = now;
-  if (e.question_count < kMaxQuestions) ++e.question_count;
+  ++e.question_count;
   return true;
 }
 

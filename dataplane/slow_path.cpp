@@ -61,10 +61,14 @@ bool may_be_fragmented(const Frame& frame, const packet::Parsed& parsed) {
   return (ip.flags_offset.host() & packet::kIpv4DontFragment) == 0;
 }
 
-flows::TcpSegment segment_of(const Frame& frame, const packet::Parsed& parsed) {
-  return flows::read_segment(frame.data + parsed.l4_offset,
+// Of a packet in fragments, which are all here, the payload is that of all of them.
+flows::TcpSegment segment_of(const SlowPacket& packet) {
+  const packet::Parsed& parsed = packet.parsed;
+  const std::uint32_t end = parsed.is_fragment ? parsed.fragment_start + packet.whole_bytes
+                                               : std::uint32_t{parsed.end_offset};
+  return flows::read_segment(packet.frame.data + parsed.l4_offset,
                              unsigned{parsed.payload_offset} - parsed.l4_offset,
-                             std::uint32_t{parsed.end_offset} - parsed.payload_offset);
+                             end - parsed.payload_offset);
 }
 
 // The address under which the switch reports about a packet: the gateway that the sender sees.
@@ -152,7 +156,7 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
     return drop(DropReason::bad_ip_header);
   }
   // Also of a packet that came in fragments (RFC 7610, 7113).
-  const bool has_ports = !parsed.is_fragment || (packet.is_whole && parsed.has_l4);
+  const bool has_ports = !parsed.is_fragment || (packet.is_whole() && parsed.has_l4);
   if (packet.in.is_vm() && has_ports && Dhcp::is_server_message(parsed)) {
     return drop(DropReason::dhcp_server);
   }
@@ -171,14 +175,14 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
   const std::uint16_t collector =
       parsed.is_fragment ? collector_of(policy, packet.in.zone, addresses) : kNoIndex;
   // Where the fragments of a packet have come together its owner is only found out.
-  if (packet.is_whole && collector == connections_.config().worker) packet.is_handed_over = false;
+  if (packet.is_whole() && collector == connections_.config().worker) packet.is_handed_over = false;
   Outcome outcome;
   const DropReason martian = AntiSpoof::judge_addresses(addresses);
   if (martian != DropReason::kNone) {
     outcome = drop(martian);
   } else if (packet.in.is_vm() && !policy.enis[packet.in.zone.index].has_ip(addresses.source)) {
     outcome = drop(DropReason::spoofed_ip);
-  } else if (parsed.is_fragment && !packet.is_whole) {
+  } else if (parsed.is_fragment && !packet.is_whole()) {
     const bool is_mine = packet.is_handed_over || collector == connections_.config().worker;
     outcome = is_mine ? Outcome{} : hand_over(collector);
     if (is_mine) outcome.disposition = Disposition::kCollect;
@@ -226,8 +230,7 @@ Outcome SlowPath::handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::Fl
     return drop(DropReason::bad_l4_checksum);
   }
   const bool is_tcp = tuple.protocol == packet::kProtoTcp;
-  const flows::TcpSegment segment =
-      is_tcp ? segment_of(packet.frame, packet.parsed) : flows::TcpSegment{};
+  const flows::TcpSegment segment = is_tcp ? segment_of(packet) : flows::TcpSegment{};
   const Admission admission =
       connections_.refresh<Key>(ref, packet.in, policy, to_ticks(now), true);
   if (admission.reason == DropReason::policy_changed &&
@@ -296,7 +299,7 @@ Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uin
   }
   const bool is_tcp = tuple.protocol == packet::kProtoTcp;
   flows::TcpSegment segment{};
-  if (is_tcp) segment = segment_of(packet.frame, packet.parsed);
+  if (is_tcp) segment = segment_of(packet);
   const DropReason shape = may_open(packet, tuple, is_tcp ? &segment : nullptr, policy, now);
   if (shape != DropReason::kNone) return drop(shape);
 

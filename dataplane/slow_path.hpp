@@ -43,9 +43,12 @@ struct SlowPacket {
   Frame& frame;
   const Ingress& in;
   bool is_handed_over = false;  // By another worker: must not be handed on.
-  bool is_whole = false;        // First fragment of a packet all of whose fragments are here.
+  // First fragment of a packet all of whose fragments are here, with so many bytes; 0: it is not.
+  std::uint32_t whole_bytes = 0;
   Trace* trace = nullptr;
   packet::Parsed parsed{};  // Filled in by handle().
+
+  [[nodiscard]] bool is_whole() const { return whole_bytes != 0; }
 };
 
 class SlowPath final {

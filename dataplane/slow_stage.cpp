@@ -92,7 +92,7 @@ Outcome SlowStage::decide(Job& job) {
   Outcome outcome;
   outcome.reason = receive(job);
   if (outcome.reason != DropReason::kNone) return outcome;
-  SlowPacket slow{job.frame, job.in, job.is_handed_over, job.is_whole, nullptr, {}};
+  SlowPacket slow{job.frame, job.in, job.is_handed_over, job.whole_bytes, nullptr, {}};
   outcome = slow_path_.handle(slow, job.policy, job.now);
   job.parsed = slow.parsed;
   return outcome;
@@ -329,7 +329,7 @@ void SlowStage::act_on_whole(Fragments::Result& whole, const Job& last) {
     auto* const packet = static_cast<rte_mbuf*>(whole.give_back[i]);
     Job job{ports_[packet->port], packet, last.policy, last.now};
     job.is_handed_over = last.is_handed_over;
-    job.is_whole = true;
+    job.whole_bytes = whole.total;
     if (i == 0) {
       verdict = decide(job);
       act(job, verdict);

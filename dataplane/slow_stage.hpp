@@ -53,7 +53,7 @@ class SlowStage final {
     const Snapshot& policy;
     Nanos now;
     bool is_handed_over = false;
-    bool is_whole = false;
+    std::uint32_t whole_bytes = 0;  // Of the first fragment of a packet that is whole.
     Frame frame{};
     Ingress in{};
     packet::Parsed parsed{};

@@ -71,7 +71,9 @@ enum ConnectionFlags : std::uint8_t {
   kHasNatMapping = 1 << 2,  // Holds a reference on a port mapping; released with the connection.
   kEmbryonic = 1 << 3,    // In the list of connections that may be evicted when the table is full.
   kHasRedirect = 1 << 4,  // Another worker's table leads here; to be told when this ends.
-  kPersistent = 1 << 5,   // The rules that allowed it outlive their removal (R21).
+  // What the rules of either side allowed outlives their removal (R21).
+  kEgressPersists = 1 << 5,
+  kIngressPersists = 1 << 6,
 };
 
 /// An intrusive link by index, so that records can be listed without pointers.

@@ -12,8 +12,7 @@ struct Outcome {
 // `side` is which half of each group to ask: &SecurityGroup::ingress or egress.
 Outcome ask_groups(const FirstPacket& first, const Eni& eni, GroupSide SecurityGroup::*side,
                    const IpAddress& remote, bool allowed_without_groups) {
-  Outcome outcome{allowed_without_groups || first.skips_groups, flows::kNoRule};
-  if (first.skips_groups) return outcome;
+  Outcome outcome{allowed_without_groups, flows::kNoRule};
   for (const std::uint16_t index : eni.groups) {
     const SecurityGroup& group = first.policy.groups[index];
     const GroupSide& half = group.*side;
@@ -31,6 +30,7 @@ Outcome ask_groups(const FirstPacket& first, const Eni& eni, GroupSide SecurityG
 }  // namespace
 
 DropReason SecurityGroups::judge_egress(FirstPacket& first) noexcept {
+  if (first.skips_egress) return DropReason::kNone;
   const Outcome outcome =
       ask_groups(first, first.sender(), &SecurityGroup::egress, first.current.destination, true);
   first.egress_rule = outcome.rule;
@@ -39,6 +39,7 @@ DropReason SecurityGroups::judge_egress(FirstPacket& first) noexcept {
 }
 
 DropReason SecurityGroups::judge_ingress(FirstPacket& first) noexcept {
+  if (first.skips_ingress) return DropReason::kNone;
   const Eni& receiver = first.policy.enis[first.to->eni];
   const Outcome outcome =
       ask_groups(first, receiver, &SecurityGroup::ingress, first.current.source, false);

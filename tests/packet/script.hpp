@@ -75,7 +75,7 @@ struct Script {
   std::vector<std::pair<std::string, std::string>> neighbors;  // Address, MAC.
   std::vector<Step> steps;
   unsigned mtu = 1'600;
-  unsigned connections = 1'000;  // Capacity.
+  unsigned connections = 1'000;  // Capacity of each worker.
 };
 
 /// \return the file's cases, or "file:line: what is wrong".

@@ -122,7 +122,7 @@ class Runner {
     config.vm_ports = ports_of(policy_);
     config.host_yaml = script_.host_yaml;
     config.mtu = static_cast<std::uint16_t>(script_.mtu);
-    config.connections = script_.connections;
+    config.connections = script_.connections * worker_count;
     auto bench = BenchSwitch::create(config);
     if (!bench) return at(0, bench.error().message);
     bench_ = std::move(*bench);
