@@ -8,6 +8,9 @@ import sys
 
 import tree
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+import conformance  # pylint: disable=wrong-import-position
+
 DROP = re.compile(r'^DROP\((\w+), "((?:[^"\\]|\\.)*)"\)', re.MULTILINE)
 SECTION = re.compile(r"^// (.*)\.$", re.MULTILINE)
 
@@ -37,7 +40,8 @@ def policy_page():
     return subprocess.run([program, "markdown"], check=True, capture_output=True, text=True).stdout
 
 
-PAGES = {"docs/drops.md": drops_page, "docs/policy.md": policy_page}
+PAGES = {"docs/conformance.md": conformance.page, "docs/drops.md": drops_page,
+         "docs/policy.md": policy_page}
 
 
 def main():

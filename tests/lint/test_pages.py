@@ -28,6 +28,33 @@ def test_an_unused_reason_is_found():
     assert unused(pages.drop_reasons('DROP(one, "a")\nDROP(two, "b")\n'), files) == ["two"]
 
 
+def without_case(reasons, files):
+    named = set()
+    for name, text in files:
+        if name.startswith("tests/"):
+            named.update(re.findall(r"^\s*drop (\w+)", text, re.MULTILINE))
+            named.update(re.findall(r"^\s*stop \S+ (\w+)", text, re.MULTILINE))
+            named.update(re.findall(r"\bDropReason::(\w+)", text))
+    return sorted(set(reasons) - named)
+
+
+# Nothing in a test can bring these about: something would have to run out, or to contradict itself.
+BEYOND_TESTS = {"tx_full", "no_buffer", "handover_full", "no_output_port", "loop"}
+
+
+def test_every_drop_reason_has_a_case():
+    reasons = pages.drop_reasons(tree.text_of("dataplane/drops.def"))
+    files = tree.texts(".test", ".cpp")
+    assert without_case(set(reasons) - BEYOND_TESTS, files) == []
+
+
+def test_a_reason_without_a_case_is_found():
+    files = [("tests/a.test", "drop one\n  stop path two: x"), ("dataplane/a.cpp", "DropReason::four")]
+    files.append(("tests/b.cpp", "EXPECT_EQ(r, DropReason::three);"))
+    reasons = dict.fromkeys(["one", "two", "three", "four"], "x")
+    assert without_case(reasons, files) == ["four"]
+
+
 def test_every_drop_reason_is_explained():
     for name, sentence in pages.drop_reasons(tree.text_of("dataplane/drops.def")).items():
         assert len(sentence.split()) >= 3 and not sentence.endswith("."), name

@@ -41,9 +41,9 @@ std::string host_text(const BenchConfig& config) {
   return fmt::format(
       "apiVersion: gannet/v1\nkind: HostConfig\nworkers: {{cores: [{}]}}\n"
       "memory: {{size: 256MiB, hugepages: none}}\ncapacity: {{connections: {}}}\n"
-      "underlay: {{port: uplink, ips: [192.0.2.11/24], gateway: 192.0.2.1, mtu: {}}}\n"
+      "underlay: {{port: uplink, ips: [192.0.2.11/24], gateway: 192.0.2.1, mtu: {}{}}}\n"
       "ports:\n{}{}",
-      cores, config.connections, config.mtu, ports, config.host_yaml);
+      cores, config.connections, config.mtu, config.underlay, ports, config.host_yaml);
 }
 
 }  // namespace
@@ -131,7 +131,7 @@ unsigned BenchSwitch::close() {
   return pool_ == nullptr ? 0 : rte_mempool_in_use_count(pool_);
 }
 
-Result<void> BenchSwitch::apply(const std::string& name, const std::string& text) {
+Result<void> BenchSwitch::apply(const std::string& name, const std::string& text, bool sweeps) {
   control::Diagnostics diagnostics;
   const control::ApplyResult result = controller_->apply({{name, text}}, diagnostics);
   if (!result.is_applied) {
@@ -140,7 +140,7 @@ Result<void> BenchSwitch::apply(const std::string& name, const std::string& text
   for (const auto& [ip, mac] : neighbors_) {
     dataplane_->neighbors().learn(ip, mac, to_ticks(clock_.load()));
   }
-  settle_policy();
+  if (sweeps) settle_policy();
   return {};
 }
 

@@ -23,6 +23,7 @@ struct BenchConfig {
   std::vector<std::string> vm_ports;
   std::string host_yaml;  // Sections to add to the host configuration (timers, tracking, ...).
   std::uint16_t mtu = 1'600;
+  std::string underlay;  // Fields to add to the underlay's.
   std::uint32_t connections = 1'000;
 };
 
@@ -40,8 +41,10 @@ class BenchSwitch final {
   BenchSwitch(const BenchSwitch&) = delete;
   BenchSwitch& operator=(const BenchSwitch&) = delete;
 
-  /// Puts a policy in force. \return its diagnostics if it is refused.
-  [[nodiscard]] Result<void> apply(const std::string& name, const std::string& text);
+  /// Puts a policy in force. Without `sweeps` the workers have not yet judged their connections
+  /// again: the next packets do. \return its diagnostics if it is refused.
+  [[nodiscard]] Result<void> apply(const std::string& name, const std::string& text,
+                                   bool sweeps = true);
   /// Says that a host on the underlay has this MAC; questions about it are answered from then on.
   void set_neighbor(Ip4 ip, const Mac& mac) { neighbors_[ip] = mac; }
 

@@ -176,6 +176,8 @@ class Reader {
       script.changes.push_back(rest);
     } else if (word == "host") {
       script.host_yaml += rest + "\n";
+    } else if (word == "underlay") {
+      script.underlay += ", " + rest;
     } else if (word == "mtu") {
       script.mtu = static_cast<unsigned>(count_of(rest));
     } else if (word == "capacity") {
@@ -252,14 +254,21 @@ class Reader {
 
   void add_step(Script& script, const std::string& word, const std::string& rest) {
     using Kind = Step::Kind;
-    static const std::map<std::string, Kind> kKinds{
-        {"send", Kind::kSend},         {"expect", Kind::kExpect},
-        {"drop", Kind::kDrop},         {"connections", Kind::kConnections},
-        {"mappings", Kind::kMappings}, {"fast", Kind::kFast},
-        {"distinct", Kind::kDistinct}, {"between", Kind::kBetween},
-        {"spread", Kind::kSpread},     {"advance", Kind::kAdvance},
-        {"apply", Kind::kApply},       {"change", Kind::kChange},
-        {"refuse", Kind::kRefuse},     {"backend", Kind::kBackend}};
+    static const std::map<std::string, Kind> kKinds{{"send", Kind::kSend},
+                                                    {"expect", Kind::kExpect},
+                                                    {"drop", Kind::kDrop},
+                                                    {"connections", Kind::kConnections},
+                                                    {"mappings", Kind::kMappings},
+                                                    {"fast", Kind::kFast},
+                                                    {"distinct", Kind::kDistinct},
+                                                    {"between", Kind::kBetween},
+                                                    {"spread", Kind::kSpread},
+                                                    {"advance", Kind::kAdvance},
+                                                    {"apply", Kind::kApply},
+                                                    {"change", Kind::kChange},
+                                                    {"change-unswept", Kind::kChangeUnswept},
+                                                    {"refuse", Kind::kRefuse},
+                                                    {"backend", Kind::kBackend}};
     const auto kind = kKinds.find(word);
     if (kind == kKinds.end()) throw TextError{"do not understand '" + word + "'"};
     Step step{kind->second, line_, "", rest, "", 1};

@@ -2,67 +2,19 @@
 #include "control/policy/units.hpp"
 #include "tests/packet/bench_switch.hpp"
 #include "tests/packet/packet_text.hpp"
+#include "tests/packet/policy_text.hpp"
 #include "tests/packet/script.hpp"
 #include "tests/packet/words.hpp"
 
 #include <algorithm>
-#include <cctype>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <set>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 namespace gannet::test {
 namespace {
-
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return fail(path + ": cannot be read");
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-// The text with every OLD of "OLD => NEW" replaced; a change that finds nothing is a mistake. `\n`
-// in NEW begins a line.
-Result<std::string> changed(std::string text, std::string_view change) {
-  auto sides = split(change, "=>");
-  if (sides.size() != 2) return fail("a change is OLD => NEW");
-  const std::string_view old = trim(sides[0]);
-  std::string fresh(trim(sides[1]));
-  for (auto at = fresh.find("\\n"); at != std::string::npos; at = fresh.find("\\n")) {
-    fresh.replace(at, 2, "\n");
-  }
-  std::size_t at = text.find(old);
-  if (at == std::string::npos) return fail(fmt::format("the policy has no '{}'", old));
-  for (; at != std::string::npos; at = text.find(old, at + fresh.size())) {
-    text.replace(at, old.size(), fresh);
-  }
-  return text;
-}
-
-// The ports that a policy's ENIs name, in order.
-std::vector<std::string> ports_of(const std::string& policy) {
-  std::vector<std::string> ports;
-  const std::string_view key = "port: ";
-  std::istringstream stream(policy);
-  for (std::string line; std::getline(stream, line);) {
-    // Both ways to write an ENI: "port: vm1" on a line of its own, or inside braces.
-    const auto at = line.find(key);
-    const bool is_word = at != std::string::npos && (at == 0 || line[at - 1] == ' ');
-    if (!is_word) continue;
-    const auto from = at + key.size();
-    const std::string name = line.substr(from, line.find_first_of(",}", from) - from);
-    const bool is_port = !name.empty() && std::isalpha(static_cast<unsigned char>(name[0])) != 0;
-    if (is_port && std::find(ports.begin(), ports.end(), name) == ports.end())
-      ports.push_back(name);
-  }
-  return ports;
-}
 
 // Whether a step makes something happen; the others look at what has.
 bool is_act(Step::Kind kind) {
@@ -71,6 +23,7 @@ bool is_act(Step::Kind kind) {
     case Step::Kind::kAdvance:
     case Step::Kind::kApply:
     case Step::Kind::kChange:
+    case Step::Kind::kChangeUnswept:
     case Step::Kind::kRefuse:
     case Step::Kind::kBackend: return true;
     default: return false;
@@ -121,6 +74,7 @@ class Runner {
     config.worker_count = worker_count;
     config.vm_ports = ports_of(policy_);
     config.host_yaml = script_.host_yaml;
+    config.underlay = script_.underlay;
     config.mtu = static_cast<std::uint16_t>(script_.mtu);
     config.connections = script_.connections * worker_count;
     auto bench = BenchSwitch::create(config);
@@ -175,16 +129,17 @@ class Runner {
       }
       case Step::Kind::kApply: return apply(read_file(policies_ + "/" + step.text + ".yaml"));
       case Step::Kind::kChange: return apply(changed(policy_, step.text));
+      case Step::Kind::kChangeUnswept: return apply(changed(policy_, step.text), false);
       case Step::Kind::kRefuse: return refuse(step);
       case Step::Kind::kBackend: return report_backend(step);
     }
     return {};
   }
 
-  Result<void> apply(const Result<std::string>& policy) {
+  Result<void> apply(const Result<std::string>& policy, bool sweeps = true) {
     if (!policy) return tl::unexpected(policy.error());
     policy_ = *policy;
-    return bench_->apply(script_.policy, policy_);
+    return bench_->apply(script_.policy, policy_, sweeps);
   }
 
   Result<void> refuse(const Step& step) {
