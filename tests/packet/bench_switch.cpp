@@ -146,7 +146,6 @@ Result<void> BenchSwitch::apply(const std::string& name, const std::string& text
 
 void BenchSwitch::report_backend(const control::BackendId& id, bool is_healthy) {
   controller_->set_backend_health(id, is_healthy);
-  settle_policy();
 }
 
 // Some turns of housekeeping, in which connections are judged again.

@@ -48,7 +48,7 @@ class BenchSwitch final {
   /// Says that a host on the underlay has this MAC; questions about it are answered from then on.
   void set_neighbor(Ip4 ip, const Mac& mac) { neighbors_[ip] = mac; }
 
-  /// What a health check has found out about a backend.
+  /// What a health check has found out about a backend; counts from the next policy on.
   void report_backend(const control::BackendId& id, bool is_healthy);
 
   /// Lays a frame before a port; it is received with the next run(). \return false if there is no

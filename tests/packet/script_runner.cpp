@@ -186,7 +186,7 @@ class Runner {
     if (!ip || !port) return fail("backend takes POOL IP PORT up|down");
     bench_->report_backend({std::string(words[0]), *ip, static_cast<std::uint16_t>(*port)},
                            words[3] == "up");
-    return {};
+    return apply(policy_);  // What is known of backends comes into force with a policy.
   }
 
   static Result<void> compare(const char* what, std::uint64_t actual, std::uint64_t expected) {
