@@ -336,6 +336,9 @@ template <typename Key>
 Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, Nanos now) {
   const packet::Parsed& parsed = packet.parsed;
   const std::uint8_t type = icmp_type(parsed);
+  // An error is never so long that it has to come in fragments (RFC 1812, 4.3.2.3; RFC 4443, 2.4),
+  // and without the rest its checksum cannot be made anew.
+  if (parsed.is_fragment) return drop(DropReason::icmp_error_unrelated);
   if (!packet::has_good_l4_checksum(packet.frame.data, parsed)) {
     return drop(DropReason::bad_l4_checksum);
   }

@@ -144,8 +144,11 @@ Result<void> BenchSwitch::apply(const std::string& name, const std::string& text
   return {};
 }
 
-void BenchSwitch::report_backend(const control::BackendId& id, bool is_healthy) {
+Result<void> BenchSwitch::report_backend(const control::BackendId& id, bool is_healthy) {
   controller_->set_backend_health(id, is_healthy);
+  if (const auto done = controller_->recompile(); !done) return done;
+  settle_policy();
+  return {};
 }
 
 // Some turns of housekeeping, in which connections are judged again.

@@ -48,8 +48,8 @@ class BenchSwitch final {
   /// Says that a host on the underlay has this MAC; questions about it are answered from then on.
   void set_neighbor(Ip4 ip, const Mac& mac) { neighbors_[ip] = mac; }
 
-  /// What a health check has found out about a backend; counts from the next policy on.
-  void report_backend(const control::BackendId& id, bool is_healthy);
+  /// What a health check has found out about a backend.
+  [[nodiscard]] Result<void> report_backend(const control::BackendId& id, bool is_healthy);
 
   /// Lays a frame before a port; it is received with the next run(). \return false if there is no
   /// such port.

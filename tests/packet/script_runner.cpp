@@ -184,9 +184,8 @@ class Runner {
     const auto ip = parse_ip(words[1]);
     const auto port = read_number(words[2]);
     if (!ip || !port) return fail("backend takes POOL IP PORT up|down");
-    bench_->report_backend({std::string(words[0]), *ip, static_cast<std::uint16_t>(*port)},
-                           words[3] == "up");
-    return apply(policy_);  // What is known of backends comes into force with a policy.
+    return bench_->report_backend({std::string(words[0]), *ip, static_cast<std::uint16_t>(*port)},
+                                  words[3] == "up");
   }
 
   static Result<void> compare(const char* what, std::uint64_t actual, std::uint64_t expected) {
