@@ -126,9 +126,9 @@ class Host:
         return self.run("curl", "-s", "-S", "--max-time", timeout, *args, url, check=check,
                         timeout=timeout + 10)
 
-    def ping(self, to, count=3, **kwargs):
-        """Pings and returns how many answers came."""
-        done = self.run("ping", "-n", "-c", count, "-i", "0.05", "-W", "2", to, check=False,
+    def ping(self, to, count=3, patience=2, **kwargs):
+        """Pings and returns how many answers came; waits so many seconds for the last one."""
+        done = self.run("ping", "-n", "-c", count, "-i", "0.05", "-W", patience, to, check=False,
                         **kwargs)
         found = re.search(r"(\d+) received", done.stdout)
         return int(found.group(1)) if found else 0

@@ -83,6 +83,20 @@ def test_clean_end(host):
         assert not list(pathlib.Path("/var/run/dpdk").glob(f"gannet-{gannet.process.pid}"))
 
 
+def test_end_while_clients_are_busy(host):
+    """covers: P17. A capture and a half-sent request do not keep it."""
+    gannet = Gannet(host.lab, host, CONFIG, host.lab.write("small.yaml", SMALL_POLICY))
+    capture = host.start(BIN / "gannetctl", "--socket", gannet.socket, "capture", "-w",
+                         host.lab.folder / "cap")
+    wait_for("the capture", (host.lab.folder / "cap").exists)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(gannet.socket))
+        client.sendall(b"POST /v1/apply HTTP/1.1\r\n")
+        assert gannet.stop() == 0
+    assert capture.wait(5) == 0
+    assert left_behind(host) == []
+
+
 def test_port_that_is_not_there(host):
     ports = {**CONFIG["ports"], "uplink": {"type": "af_packet", "interface": "nix0"}}
     assert_refused(host, try_to_start(host, ports=ports), "port uplink", "'nix0'", "ip link")

@@ -18,13 +18,13 @@ def last_denial(city):
 def test_denied_by_default_and_by_rule(city):
     """covers: F3 S15. The event names the rule and the packet."""
     before = city.gannet.drops()
-    city.vm2.curl(f"http://{WEB1}:9090", timeout=1, check=False)
+    city.vm2.curl(f"http://{WEB1}:9090", timeout=0.5, check=False)
     event = last_denial(city)
     assert event["rule"] == "web/ingress/default" and f"{WEB1}:9090" in event["packet"]
-    city.vm2.curl(f"http://{VM1}:25", timeout=1, check=False)
+    city.vm2.curl(f"http://{VM1}:25", timeout=0.5, check=False)
     event = last_denial(city)
     assert event["reason"] == "sg_egress_denied" and event["rule"] == "inside/egress/no-smtp"
-    city.vm3.curl(f"http://{VM1}:23", timeout=1, check=False)
+    city.vm3.curl(f"http://{VM1}:23", timeout=0.5, check=False)
     assert last_denial(city)["rule"] == "public-web/ingress/no-telnet"
     drops = city.drops_since(before)
     assert drops["sg_ingress_denied"] >= 2 and drops["sg_egress_denied"] >= 1
@@ -136,7 +136,7 @@ def test_confirm_and_rollback(city):
     gannet = city.gannet
     first = gannet.json("history")[-1]["revision"]
     gannet.ctl("apply", "--confirm", "700ms", city.policy(deny_inside))
-    assert city.vm1.ping(VM2, 1) == 0
+    assert city.vm1.ping(VM2, 1, 0.4) == 0
     wait_for("the old policy", lambda: city.vm1.ping(VM2, 1) == 1)
     assert gannet.json("history")[-1]["revision"] == first + 2
     gannet.ctl("apply", "--confirm", "1s", city.policy(deny_inside))
@@ -144,7 +144,7 @@ def test_confirm_and_rollback(city):
     done = gannet.ctl("confirm", check=False)
     assert done.returncode == 1 and "nothing waits" in done.stderr
     time.sleep(1.2)
-    assert city.vm1.ping(VM2, 1) == 0
+    assert city.vm1.ping(VM2, 1, 0.4) == 0
     gannet.ctl("rollback", first)
     assert city.vm1.ping(VM2, 1) == 1
     done = gannet.ctl("rollback", 9999, check=False)
@@ -196,10 +196,24 @@ def test_eni_down_and_up(city):
 
     city.gannet.apply(city.policy(take_down))
     before = city.gannet.drops()
-    assert city.vm2.ping(VM1, 1) == 0 and city.vm1.ping(VM2, 1) == 0
+    assert city.vm2.ping(VM1, 1, 0.4) == 0 and city.vm1.ping(VM2, 1, 0.4) == 0
     assert city.drops_since(before).get("eni_down", 0) >= 1
     city.gannet.apply(POLICY)
     assert city.vm2.ping(VM1, 2) == 2
+
+
+def test_suspended_daemon_forgets_nothing(city):
+    """covers: P23. Stopped for a while, it goes on with the same connections and the same policy."""
+    with iperf_server(city.vm2):
+        client = city.vm1.start("iperf3", "-c", VM2, "-t", "4", "-b", "5M")
+        flow = ("proto=tcp", "port=5201", f"ip={VM1}", f"ip={VM2}")
+        wait_for("the connection", lambda: any(f["packets"] > 20 for f in city.flows(*flow)))
+        ids = {row["id"] for row in city.flows(*flow)}
+        city.gannet.process.send_signal(signal.SIGSTOP)
+        time.sleep(1)
+        city.gannet.process.send_signal(signal.SIGCONT)
+        assert client.wait(15) == 0
+        assert ids <= {row["id"] for row in city.flows(*flow)}
 
 
 def test_trace_agrees_with_the_packet(city):
@@ -207,5 +221,5 @@ def test_trace_agrees_with_the_packet(city):
     trace = city.gannet.ctl("trace", "eni=web1", "direction=ingress", "proto=tcp", f"from={VM2}",
                             "port=9090").stdout
     assert "web/ingress/default" in trace
-    city.vm2.curl(f"http://{WEB1}:9090", timeout=1, check=False)
+    city.vm2.curl(f"http://{WEB1}:9090", timeout=0.5, check=False)
     assert last_denial(city)["rule"] == "web/ingress/default"
