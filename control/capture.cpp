@@ -149,7 +149,14 @@ void Capture::start(std::shared_ptr<ApiStream> stream) {
 
 void Capture::carry() {
   if (!stream_->is_open()) return finish();
-  if (stream_->unsent_bytes() > kMaxUnsentBytes) return;
+  if (stream_->unsent_bytes() <= kMaxUnsentBytes) drain();
+  const double seconds =
+      static_cast<double>(controller_.dataplane().clock().now() - started_) / 1e9;
+  const bool has_enough = request_.packet_limit != 0 && packets_ >= request_.packet_limit;
+  if (has_enough || (request_.seconds_limit > 0 && seconds >= request_.seconds_limit)) finish();
+}
+
+void Capture::drain() {
   std::string blocks;
   const auto take = [&](const dataplane::CaptureHead& head, const std::uint8_t* bytes) {
     pcapng_packet(blocks, {interface_of_port_[head.port],
@@ -165,10 +172,6 @@ void Capture::carry() {
         static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, kPacketsPerTurn)), take);
   }
   if (!blocks.empty()) stream_->send(blocks);
-  const double seconds =
-      static_cast<double>(controller_.dataplane().clock().now() - started_) / 1e9;
-  const bool has_enough = request_.packet_limit != 0 && packets_ >= request_.packet_limit;
-  if (has_enough || (request_.seconds_limit > 0 && seconds >= request_.seconds_limit)) finish();
 }
 
 void Capture::finish() {

@@ -53,6 +53,7 @@ class Capture final {
 
   [[nodiscard]] Result<void> compile_filter();
   void carry();
+  void drain();
   void finish();
   void set_taps(bool are_set);
 

@@ -162,8 +162,8 @@ def test_socket_is_its_owners_alone(city):
 def ask(gannet, request, patience=5):
     """Sends raw bytes and returns the answer's first line."""
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(patience)
         client.connect(str(gannet.socket))
+        client.settimeout(patience)
         try:
             client.sendall(request)
             return client.recv(65536).split(b"\r\n")[0]
