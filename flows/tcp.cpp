@@ -139,6 +139,11 @@ void advance(TcpPeer& sender, TcpPeer& receiver, const TcpSegment& s) {
     sender.max_window = std::max<std::uint32_t>(window, 1);
     sender.ack = s.acknowledgment;
     sender.is_known = 1;
+    // How far the other side may go was a guess until now.
+    if (receiver.is_known && (s.flags & kTcpAck) != 0) {
+      receiver.max_end = s.acknowledgment + window;
+      if (less(receiver.max_end, receiver.end)) receiver.max_end = receiver.end;
+    }
   } else {
     if (less(sender.end, end)) sender.end = end;
     sender.max_window = std::max(sender.max_window, window);
