@@ -21,7 +21,7 @@ namespace gannet::dataplane {
 /// What a rule matches. Its place in the list is its priority.
 struct AclRule {
   static constexpr std::uint16_t kAnyProtocol = 256;
-  std::uint16_t protocol = kAnyProtocol;
+  std::uint16_t protocol = kAnyProtocol;  // Then ports do not count: not every protocol has some.
   std::uint16_t first_port =
       0;  // Of the service: the destination port of a connection's first packet.
   std::uint16_t last_port = 0xffff;

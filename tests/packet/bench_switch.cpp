@@ -6,9 +6,11 @@
 #include "control/policy/render.hpp"
 #include "control/policy/validate.hpp"
 #include "flows/packet/headers.hpp"
+#include "tests/support/visible_mempool.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -90,24 +92,31 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
   for (const BenchPort& port : ports_) {
     ports.push_back({port.name.c_str(), port.device.c_str(), 0, port.name == "uplink"});
   }
-  const std::vector<unsigned> cores(config.worker_count, 0);
+  is_live_ = config.is_live;
+  std::vector<unsigned> cores(config.worker_count, 0);
+  const unsigned core_count = std::max(std::thread::hardware_concurrency(), 1U);
+  for (unsigned i = 0; i < cores.size(); ++i) cores[i] = i % core_count;
   dataplane::DataplaneConfig dataplane;
   dataplane.ports = ports;
   dataplane.cores = cores;
-  dataplane.clock = dataplane::Clock(&clock_);
-  dataplane.tracking = control::tracking_of(host_, clock_.load(), false);
+  if (!is_live_) dataplane.clock = dataplane::Clock(&clock_);
+  dataplane.tracking = control::tracking_of(host_, dataplane.clock.now(), false);
   // A cold start's grace for connections without a SYN is a test's own subject (R6).
   const bool asks = config.host_yaml.find("midstream_after_start") != std::string::npos;
   if (!asks) dataplane.tracking.picks_up_until = 0;
   dataplane.fragment_timeout = duration_ticks(static_cast<Nanos>(host_.timers.fragment.count()));
   dataplane.buffer_count = kBuffers;
   dataplane.max_mtu = 9'000;
-  dataplane.has_own_threads = false;
+  dataplane.has_own_threads = is_live_;
   auto made = dataplane::Dataplane::create(dataplane);
   if (!made) return tl::unexpected(made.error());
   dataplane_ = std::move(*made);
   controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
                                                       *dataplane_);
+  for (const BenchPort& port : ports_) {
+    if (is_live_) make_port_visible(port.ethdev);
+  }
+  dataplane_->start();
   run();
   return {};
 }
@@ -138,7 +147,7 @@ Result<void> BenchSwitch::apply(const std::string& name, const std::string& text
     return fail(control::render(control::Format::kText, diagnostics, name) + result.error);
   }
   for (const auto& [ip, mac] : neighbors_) {
-    dataplane_->neighbors().learn(ip, mac, to_ticks(clock_.load()));
+    dataplane_->neighbors().learn(ip, mac, to_ticks(dataplane_->clock().now()));
   }
   if (sweeps) settle_policy();
   return {};
@@ -167,6 +176,10 @@ bool BenchSwitch::send(const std::string& port, const Bytes& frame, const FrameF
   do {
     const std::size_t size = std::min(most, frame.size() - at);
     rte_mbuf* const segment = rte_pktmbuf_alloc(pool_);
+    if (segment == nullptr) {  // Only where workers are behind.
+      rte_pktmbuf_free(packet);
+      return false;
+    }
     char* const room = rte_pktmbuf_append(segment, static_cast<std::uint16_t>(size));
     std::memcpy(room, frame.data() + at, size);
     if (packet == nullptr) {
@@ -178,11 +191,14 @@ bool BenchSwitch::send(const std::string& port, const Bytes& frame, const FrameF
   } while (at < frame.size());
   if (form.has_bad_l4_checksum) packet->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
   if (form.has_bad_ip_checksum) packet->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
-  rte_ring_enqueue(to->rx, packet);
-  return true;
+  before_enqueue();
+  if (rte_ring_enqueue(to->rx, packet) == 0) return true;
+  rte_pktmbuf_free(packet);
+  return false;
 }
 
 bool BenchSwitch::poll_all() {
+  if (is_live_) return false;
   bool has_moved = false;
   for (unsigned i = 0; i < dataplane_->worker_count(); ++i) {
     has_moved = dataplane_->worker(i).poll() || has_moved;
@@ -213,6 +229,7 @@ void BenchSwitch::run() {
     for (const BenchPort& port : ports_) {
       void* entry = nullptr;
       while (rte_ring_dequeue(port.tx, &entry) == 0) {
+        after_dequeue();
         auto* const packet = static_cast<rte_mbuf*>(entry);
         const auto* const data = rte_pktmbuf_mtod(packet, const std::uint8_t*);
         Bytes frame(data, data + packet->data_len);

@@ -25,6 +25,7 @@ struct BenchConfig {
   std::uint16_t mtu = 1'600;
   std::string underlay;  // Fields to add to the underlay's.
   std::uint32_t connections = 1'000;
+  bool is_live = false;  // The workers are threads of their own and the clock is the real one.
 };
 
 /// How a frame lies in memory, and what the card says of it.
@@ -99,6 +100,7 @@ class BenchSwitch final {
   std::map<Ip4, Mac> neighbors_;
   std::map<std::string, std::vector<Bytes>> output_;
   std::atomic<Nanos> clock_{kNanosPerSecond};
+  bool is_live_ = false;
   control::HostConfig host_;
   std::unique_ptr<dataplane::Dataplane> dataplane_;
   std::unique_ptr<control::Controller> controller_;
