@@ -43,6 +43,23 @@ def meson_tests(build, suite):
             if any(s.split(":")[-1] == suite for s in test["suite"])]
 
 
+def programs_of(build, suites):
+    """The files, relative to the build, that the tests of some suites run or depend on."""
+    def introspect(what):
+        return json.loads(subprocess.run(["meson", "introspect", what, build], check=True,
+                                         capture_output=True, text=True).stdout)
+    files = {target["id"]: target["filename"] for target in introspect("--targets")}
+    wanted = set()
+    for test in introspect("--tests"):
+        if any(s.split(":")[-1] in suites for s in test["suite"]):
+            wanted.add(test["cmd"][0])
+            for target in test["depends"]:
+                wanted.update(files[target])
+    top = build.resolve()
+    return sorted(str(pathlib.Path(file).relative_to(top)) for file in wanted
+                  if pathlib.Path(file).is_relative_to(top))
+
+
 def execute(command, env, timeout):
     """Runs a command with its output kept; returns (exit status, output)."""
     try:
@@ -117,8 +134,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", action="append", type=pathlib.Path, required=True)
     parser.add_argument("--suite", action="append", choices=SUITES)
+    parser.add_argument("--list-programs", action="store_true",
+                        help="only print what the build must make for these suites")
     parser.add_argument("-k", default="", help="only e2e and lint tests that match")
     options = parser.parse_args()
+    if options.list_programs:
+        for build in options.build:
+            print("\n".join(programs_of(build, options.suite or SUITES)))
+        return 0
     total = Result()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
