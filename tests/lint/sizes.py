@@ -16,8 +16,8 @@ def functions(lines):
     for number, line in enumerate(lines):
         match = re.match(r"^ {4,}\S.*\{$", line) and ")" in line and find_head(lines, number) or \
             BEGINS.match(line)
-        if not match:
-            continue
+        if not match or re.search(r"[=(] ?\{$", line):
+            continue  # A value, not a body.
         if "(" not in "".join(lines[max(0, number - HEAD_LINES):number + 1]):
             continue
         end = re.compile("^" + match[1] + r"\}")
