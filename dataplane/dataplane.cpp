@@ -93,10 +93,10 @@ Result<void> Dataplane::make_rings() {
 
 std::vector<PortContext> Dataplane::contexts_of(unsigned worker) const {
   std::vector<PortContext> contexts(ports_.size());
-  for (std::uint16_t i = 0; i < ports_.size(); ++i) {
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
     PortContext& context = contexts[i];
     const bool is_shared = ports_[i].queue_count() > 1;
-    context.index = i;
+    context.index = static_cast<std::uint16_t>(i);
     context.ethdev = ports_[i].ethdev();
     context.has_queue = is_shared ? worker < ports_[i].queue_count() : worker == home_[i];
     context.queue = static_cast<std::uint16_t>(is_shared ? worker : 0);

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What becomes of connections when their table is full, when they are silent, and when another
+// worker owns them.
+#include "dataplane/connections.hpp"
+
+#include "control/policy/load.hpp"
+#include "control/rehearsal.hpp"
+#include "tests/support/literals.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace gannet::dataplane {
+namespace {
+
+using flows::Ip4Key;
+using test::operator""_ip;
+
+constexpr std::uint32_t kCapacity = 4;
+constexpr Ticks kTimeout = 1000;
+constexpr std::string_view kPolicy = R"(apiVersion: gannet/v1
+kind: Policy
+vpcs: {v: {vni: 1, cidrs: [10.0.0.0/16], subnets: {s: {cidr: 10.0.0.0/24}}}}
+security_groups: {open: {default: {ingress: allow, egress: allow}}}
+enis:
+  a: {vpc: v, subnet: s, ips: [10.0.0.11], mac: "02:00:00:00:00:0a", port: a, security_groups: [open],
+      qos: {max_flows: 6}}
+  b: {vpc: v, subnet: s, ips: [10.0.0.12], mac: "02:00:00:00:00:0b", port: b, security_groups: [open]}
+)";
+
+class ConnectionsTest : public testing::Test {
+ protected:
+  void SetUp() override { make(kCapacity); }
+
+  void make(std::uint32_t capacity) {
+    control::Diagnostics diagnostics;
+    const control::Source source{
+        std::make_shared<const control::SourceFile>("p.yaml", std::string(kPolicy))};
+    const auto policy = control::load_policy({&source, 1}, diagnostics);
+    ASSERT_TRUE(policy && !diagnostics.has_errors());
+    auto compiled =
+        control::compile(*policy, control::imagined_host(*policy), {}, 1, 0, identities_);
+    ASSERT_TRUE(compiled);
+    policy_ = std::move(compiled->snapshot);
+    const auto& names = compiled->names.enis;
+    for (std::size_t i = 0; i < 2; ++i) {
+      const auto at = std::find(names.begin(), names.end(), i == 0 ? "a" : "b");
+      eni_[i] = static_cast<std::uint16_t>(at - names.begin());
+    }
+    TrackingConfig config;
+    config.timeouts.fill(kTimeout);
+    config.ip4_capacity = capacity;
+    auto made = Connections::create(config, flows::HashSeed{{1, 2, 3, 4}}, 0, Mailbox{});
+    ASSERT_TRUE(made);
+    connections_ = std::move(*made);
+  }
+
+  Ingress from(std::size_t side) const {
+    Ingress in;
+    const Eni& eni = policy_->enis[eni_[side]];
+    in.zone = {flows::ZoneKind::kEni, eni_[side]};
+    in.port = eni.port;
+    in.vpc = eni.vpc;
+    in.source_mac = eni.mac;
+    in.destination_mac = policy_->enis[eni_[1 - side]].mac;
+    return in;
+  }
+  static IpTuple tuple(std::uint16_t port) {
+    return {"10.0.0.11"_ip, "10.0.0.12"_ip, port, 53, packet::kProtoUdp};
+  }
+
+  DropReason open(std::uint16_t port, Ticks now) {
+    const Ingress in = from(0);
+    FirstPacket first(*policy_, in, tuple(port));
+    first.now = now;
+    PacketFacts facts;
+    facts.ttl = 64;
+    facts.now = now * kNanosPerMilli;
+    return connections_->open<Ip4Key>(first, facts, flows::kNoConnection).reason;
+  }
+  flows::FlowRef find(std::uint16_t port) const {
+    return connections_->v4().find(key_of<Ip4Key>(tuple(port), from(0).zone));
+  }
+  void answer(std::uint16_t port, Ticks now) {
+    const Ingress in = from(1);
+    const auto ref = connections_->v4().find(key_of<Ip4Key>(reply_tuple(tuple(port)), in.zone));
+    ASSERT_TRUE(ref.is_valid());
+    EXPECT_EQ(connections_->refresh<Ip4Key>(ref, in, *policy_, now, true).reason,
+              DropReason::kNone);
+  }
+
+  control::Identities identities_;
+  std::unique_ptr<Snapshot> policy_;
+  std::array<std::uint16_t, 2> eni_{};
+  std::unique_ptr<Connections> connections_;
+};
+
+// S3: who has had no answer goes first, the oldest of them.
+TEST_F(ConnectionsTest, S3AFullTableEvictsTheOldestThatNobodyAnswered) {
+  for (std::uint16_t port = 1; port <= kCapacity; ++port) {
+    ASSERT_EQ(open(port, port), DropReason::kNone);
+  }
+  answer(1, 10);
+  EXPECT_EQ(open(5, 11), DropReason::kNone);
+  EXPECT_TRUE(find(1).is_valid());
+  EXPECT_FALSE(find(2).is_valid());
+  EXPECT_TRUE(find(3).is_valid());
+  EXPECT_TRUE(find(5).is_valid());
+  EXPECT_EQ(connections_->evicted_count(), 1U);
+  EXPECT_EQ(connections_->connection_total(), kCapacity);
+}
+
+// S2: what has been answered is never evicted for what has not.
+TEST_F(ConnectionsTest, S2AnsweredConnectionsStay) {
+  for (std::uint16_t port = 1; port <= kCapacity; ++port) {
+    ASSERT_EQ(open(port, port), DropReason::kNone);
+    answer(port, port);
+  }
+  EXPECT_EQ(open(5, 10), DropReason::connection_table_full);
+  EXPECT_EQ(connections_->connection_total(), kCapacity);
+  EXPECT_EQ(connections_->evicted_count(), 0U);
+}
+
+TEST_F(ConnectionsTest, AnEniHasNoMoreThanItsShare) {
+  make(100);
+  for (std::uint16_t port = 1; port <= 6; ++port) ASSERT_EQ(open(port, 1), DropReason::kNone);
+  EXPECT_EQ(open(7, 1), DropReason::eni_connection_limit);
+  EXPECT_EQ(connections_->connection_count(eni_[0]), 6U);
+  EXPECT_TRUE(connections_->close<Ip4Key>(find(3).connection(), 2));
+  EXPECT_EQ(open(7, 2), DropReason::kNone);
+}
+
+TEST_F(ConnectionsTest, SilenceEndsAConnection) {
+  ASSERT_EQ(open(1, 0), DropReason::kNone);
+  for (Ticks now = 0; now < kTimeout; now += 5) (void)connections_->age(now, 100);
+  EXPECT_TRUE(find(1).is_valid());
+  for (Ticks now = kTimeout; now < 2 * kTimeout; now += 5) (void)connections_->age(now, 100);
+  EXPECT_FALSE(find(1).is_valid());
+  EXPECT_EQ(connections_->connection_total(), 0U);
+  EXPECT_EQ(connections_->connection_count(eni_[0]), 0U);
+}
+
+TEST_F(ConnectionsTest, ARedirectLeadsToItsOwnerUntilItIsTakenBack) {
+  const auto key = key_of<Ip4Key>(tuple(9), from(1).zone);
+  ASSERT_TRUE(connections_->add_redirect(key, 3));
+  const auto ref = connections_->v4().find(key);
+  ASSERT_TRUE(ref.is_valid());
+  EXPECT_EQ(connections_->connection_total(), 0U);
+  connections_->remove_redirect(key, 2);  // Of a worker whose it is not.
+  EXPECT_TRUE(connections_->v4().find(key).is_valid());
+  connections_->remove_redirect(key, 3);
+  EXPECT_FALSE(connections_->v4().find(key).is_valid());
+}
+
+}  // namespace
+}  // namespace gannet::dataplane
