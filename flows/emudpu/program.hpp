@@ -100,6 +100,8 @@ class ProgramBuffer {
  public:
   static constexpr std::uint16_t kMaxBytes = 2048;
 
+  ProgramBuffer() {}  // NOLINT: leaves the bytes alone, also where it is value-initialised
+
   /// Adds an operation with `data_bytes` behind it; null if the program gets too long.
   [[nodiscard]] Op* add(OpCode code, std::uint32_t number = 0, std::size_t data_bytes = 0,
                         FieldId field = FieldId{}) {

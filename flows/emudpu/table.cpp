@@ -9,6 +9,8 @@ namespace gannet::emudpu {
 namespace {
 
 constexpr std::uint32_t kMinBuckets = 16;
+constexpr std::uint32_t kGrowth = 4;
+constexpr std::uint32_t kFetchAhead = 16;
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
   const auto product = static_cast<unsigned __int128>(hash ^ word) * 0x9e37'79b9'7f4a'7c15;
@@ -145,9 +147,11 @@ void GroupTable::prefetch(const Key& key) const {
 
 Shape* GroupTable::obtain_shape(const Match& match, std::uint32_t priority,
                                 std::uint32_t expected_rules) {
+  // Rules come in runs of one shape.
+  if (last_shape_ != nullptr && is_of(*last_shape_, match, priority)) return last_shape_;
   const auto [first, last] = by_digest_.equal_range(digest_of(match, priority));
   for (auto it = first; it != last; ++it) {
-    if (is_of(*it->second, match, priority)) return it->second;
+    if (is_of(*it->second, match, priority)) return last_shape_ = it->second;
   }
   Shape* const shape = make_shape(match, priority, expected_rules).release();
   by_digest_.emplace(shape->digest, shape);
@@ -156,7 +160,7 @@ Shape* GroupTable::obtain_shape(const Match& match, std::uint32_t priority,
   const auto place = std::ranges::upper_bound(*list, priority, {}, &Shape::priority);
   list->insert(place, shape);
   publish_shapes(std::move(list));
-  return shape;
+  return last_shape_ = shape;
 }
 
 Shape* GroupTable::pin_shape(const Match& match, std::uint32_t priority,
@@ -213,6 +217,7 @@ void GroupTable::publish_shapes(std::unique_ptr<ShapeList> list) {
 }
 
 void GroupTable::drop_shape(Shape* shape) {
+  if (last_shape_ == shape) last_shape_ = nullptr;
   const auto [first, last] = by_digest_.equal_range(shape->digest);
   by_digest_.erase(std::find_if(first, last, [shape](const auto& e) { return e.second == shape; }));
   auto list = std::make_unique<ShapeList>(*shapes_.load(std::memory_order_relaxed));
@@ -225,8 +230,10 @@ void GroupTable::drop_shape(Shape* shape) {
 // one.
 void GroupTable::grow(Shape& shape) {
   Buckets* const old = shape.buckets.load(std::memory_order_relaxed);
-  auto grown = make_buckets((old->mask + 1) * 2, old->generation ^ 1);
+  auto grown = make_buckets((old->mask + 1) * kGrowth, old->generation ^ 1);
   for (std::uint32_t i = 0; i <= old->mask; ++i) {
+    const std::uint32_t ahead = (i + kFetchAhead) & old->mask;
+    __builtin_prefetch(old->heads[ahead].load(std::memory_order_relaxed), 1);
     Rule* rule = old->heads[i].load(std::memory_order_relaxed);
     for (; rule != nullptr; rule = rule->next[old->generation].load(std::memory_order_relaxed)) {
       append(*grown, rule);
@@ -243,6 +250,8 @@ void set_key(const Shape& shape, const Key& value, Rule& rule) {
     rule.key[i] = key_word(value, shape.words[i]) & shape.masks[i];
   }
   rule.hash = hash_key(shape, value);
+  const Buckets& buckets = *shape.buckets.load(std::memory_order_relaxed);
+  __builtin_prefetch(&buckets.heads[rule.hash & buckets.mask], 1);
 }
 
 unsigned count_key_words(const Key& mask) {

@@ -92,6 +92,7 @@ class GroupTable {
   std::atomic<const ShapeList*> shapes_{nullptr};
   std::atomic<std::uint32_t> rule_count_{0};
   std::unordered_multimap<std::uint64_t, Shape*> by_digest_;
+  Shape* last_shape_ = nullptr;
 };
 
 /// Fills in a rule's masked key and hash for a shape; `key` must have room for its words.
