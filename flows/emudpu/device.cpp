@@ -205,8 +205,8 @@ int representor_info_get(rte_eth_dev* device, rte_eth_representor_info* info) {
     rte_eth_representor_range& range = info->ranges[0];
     range = {};
     range.type = RTE_ETH_REPRESENTOR_VF;
-    range.controller = -1;
-    range.pf = -1;
+    range.controller = info->controller;
+    range.pf = info->pf;
     range.vf = 0;
     range.id_base = 0;
     range.id_end = vfs - 1;

@@ -47,7 +47,8 @@ class Switch:
             raise LabError(f"{late}\n{self.log()[-3000:]}") from late
 
     def log(self):
-        return (self.folder / "ovs-vswitchd.log").read_text(errors="replace")
+        lines = (self.folder / "ovs-vswitchd.log").read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if "system datapaths" not in line)
 
     def appctl(self, *args):
         control = next(self.folder.glob("ovs-vswitchd*.ctl"))
@@ -91,6 +92,9 @@ def test_a_flow_of_ovs_moves_into_the_card(lab):
                      f"options:dpdk-devargs=net_emudpu0,representor={vf}")
     assert "error" not in switch.vsctl("show"), switch.log()[-3000:]
 
+    for port, other in (("vf0", "vf1"), ("vf1", "vf0")):
+        run("ovs-ofctl", "add-flow", "br0", f"priority=10,in_port={port},actions=output:{other}", env=switch.env)
+    switch.appctl("vlog/set", "netdev_offload_dpdk:file:dbg")
     vm0.send(packet(0))
     assert vm1.receive(5) == bytes(packet(0)), "OVS forwards in software"
 
@@ -98,7 +102,11 @@ def test_a_flow_of_ovs_moves_into_the_card(lab):
         vm0.send(packet(1))
         return "offloaded:yes" in switch.appctl("dpctl/dump-flows", "-m", "type=offloaded")
 
-    wait_for("the flow to be offloaded", offloaded, timeout=10, interval=0.1)
+    try:
+        wait_for("the flow to be offloaded", offloaded, timeout=10, interval=0.1)
+    except LabError as late:
+        raise LabError(f"{late}\n{switch.appctl('dpctl/dump-flows', '-m')}\n"
+                       f"{switch.log()[-5000:]}") from late
     shown = switch.appctl("dpctl/dump-flows", "-m", "type=offloaded")
     assert "dp:dpdk" in shown and "in_port(vf0)" in shown, shown
     vm1.drain()
