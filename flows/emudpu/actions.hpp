@@ -53,6 +53,7 @@ struct ParsedActions {
   void* age_context = nullptr;
   IndirectAction* count = nullptr;
   IndirectAction* age = nullptr;
+  Meter* meter = nullptr;
 };
 
 /// \return 0, or a negative errno with `error` filled in.

@@ -37,9 +37,7 @@ Asic::Asic(Card& card, rte_mempool* pool)
   if (!card.config().is_manual) now_.store(read_clock(), std::memory_order_relaxed);
 }
 
-Asic::~Asic() {
-  stop();
-}
+Asic::~Asic() { stop(); }
 
 void Asic::start() {
   if (card_.config().is_manual || thread_.joinable()) return;

@@ -104,9 +104,7 @@ class Card final : public ActionTargets {
   [[nodiscard]] int query_indirect(const IndirectAction* action, void* data, rte_flow_error* error);
 
   // Meters (meter_ops.cpp).
-  [[nodiscard]] std::unordered_map<std::uint64_t, std::unique_ptr<Meter>>& meters() {
-    return meters_;
-  }
+  [[nodiscard]] MeterStore& meters() { return meters_; }
 
   /// All rules are gone; the program is told by RTE_ETH_EVENT_INTR_RESET.
   void reset();
@@ -178,7 +176,7 @@ class Card final : public ActionTargets {
   std::vector<std::unique_ptr<IndirectAction[]>>
       indirect_blocks_;  // Kept: handles stay recognisable.
   std::vector<IndirectAction*> free_indirect_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Meter>> meters_;
+  MeterStore meters_;
   RuleCounters rule_counters_;
   std::uint32_t rules_in_use_ = 0;
   std::uint32_t counters_in_use_ = 0;

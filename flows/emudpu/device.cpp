@@ -19,9 +19,7 @@ constexpr std::uint16_t kMaxDescriptors = 8192;
 constexpr std::uint32_t kMaxFrame = 9728;
 constexpr std::uint64_t kRssTypes = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
 
-int configure(rte_eth_dev*) {
-  return 0;
-}
+int configure(rte_eth_dev*) { return 0; }
 
 int start(rte_eth_dev* device) {
   Port& port = port_of(device);
@@ -66,8 +64,11 @@ int info_get(rte_eth_dev* device, rte_eth_dev_info* info) {
   info->hash_key_size = 40;
   info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_RSS_HASH;
   info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-  info->rx_desc_lim = {
-      .nb_max = kMaxDescriptors, .nb_min = 32, .nb_align = 1, .nb_seg_max = UINT16_MAX, .nb_mtu_seg_max = UINT16_MAX};
+  info->rx_desc_lim = {.nb_max = kMaxDescriptors,
+                       .nb_min = 32,
+                       .nb_align = 1,
+                       .nb_seg_max = UINT16_MAX,
+                       .nb_mtu_seg_max = UINT16_MAX};
   info->tx_desc_lim = info->rx_desc_lim;
   info->default_rxportconf = {.burst_size = 32, .ring_size = kDefaultDescriptors, .nb_queues = 1};
   info->default_txportconf = info->default_rxportconf;
@@ -165,12 +166,8 @@ int link_update(rte_eth_dev* device, int) {
 }
 
 // A representor receives what misses the card's tables, whatever its address.
-int promiscuous_on(rte_eth_dev*) {
-  return 0;
-}
-int promiscuous_off(rte_eth_dev*) {
-  return 0;
-}
+int promiscuous_on(rte_eth_dev*) { return 0; }
+int promiscuous_off(rte_eth_dev*) { return 0; }
 
 int mac_addr_set(rte_eth_dev* device, rte_ether_addr* address) {
   const Port& port = port_of(device);
@@ -190,6 +187,13 @@ int mtu_set(rte_eth_dev* device, std::uint16_t mtu) {
 
 int flow_ops_get(rte_eth_dev*, const rte_flow_ops** ops) {
   *ops = &flow_operations();
+  return 0;
+}
+
+// rte_ethdev hands in a pointer to the operations' pointer.
+int mtr_ops_get(rte_eth_dev* device, void* ops) {
+  if (port_of(device).card->profile().meters == 0) return -ENOTSUP;
+  *static_cast<const rte_mtr_ops**>(ops) = &meter_operations();
   return 0;
 }
 
@@ -260,6 +264,7 @@ eth_dev_ops make_operations() {
   ops.udp_tunnel_port_add = udp_tunnel_port_add;
   ops.udp_tunnel_port_del = udp_tunnel_port_del;
   ops.flow_ops_get = flow_ops_get;
+  ops.mtr_ops_get = mtr_ops_get;
   ops.representor_info_get = representor_info_get;
   add_statistics(ops);
   return ops;

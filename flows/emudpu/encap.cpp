@@ -15,20 +15,13 @@ using packet::header_at;
 // Bytes of header that an item of a tunnel definition stands for; 0 if it has no place there.
 unsigned header_bytes(int type) {
   switch (type) {
-    case RTE_FLOW_ITEM_TYPE_ETH:
-      return sizeof(packet::EthernetHeader);
-    case RTE_FLOW_ITEM_TYPE_VLAN:
-      return sizeof(packet::VlanTag);
-    case RTE_FLOW_ITEM_TYPE_IPV4:
-      return sizeof(packet::Ipv4Header);
-    case RTE_FLOW_ITEM_TYPE_IPV6:
-      return sizeof(packet::Ipv6Header);
-    case RTE_FLOW_ITEM_TYPE_UDP:
-      return sizeof(packet::UdpHeader);
-    case RTE_FLOW_ITEM_TYPE_VXLAN:
-      return sizeof(packet::VxlanHeader);
-    default:
-      return 0;
+    case RTE_FLOW_ITEM_TYPE_ETH: return sizeof(packet::EthernetHeader);
+    case RTE_FLOW_ITEM_TYPE_VLAN: return sizeof(packet::VlanTag);
+    case RTE_FLOW_ITEM_TYPE_IPV4: return sizeof(packet::Ipv4Header);
+    case RTE_FLOW_ITEM_TYPE_IPV6: return sizeof(packet::Ipv6Header);
+    case RTE_FLOW_ITEM_TYPE_UDP: return sizeof(packet::UdpHeader);
+    case RTE_FLOW_ITEM_TYPE_VXLAN: return sizeof(packet::VxlanHeader);
+    default: return 0;
   }
 }
 

@@ -13,22 +13,18 @@ namespace gannet::emudpu {
 
 class Epoch {
  public:
+  // All three are read-modify-writes of one word, so they have an order: either the writer's comes
+  // first, and the ASIC thread's acquires what was unlinked before it, or the writer sees the odd
+  // number.
+
   /// ASIC thread: from here on, rules and tables found stay valid until leave().
-  void enter() {
-    sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    // Partner of the fence in wait_for_reader(): either the writer sees the odd number, or this
-    // thread sees what the writer unlinked before.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
-  void leave() {
-    sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  }
+  void enter() { sequence_.fetch_add(1, std::memory_order_acq_rel); }
+  void leave() { sequence_.fetch_add(1, std::memory_order_acq_rel); }
 
   /// Control threads, after unlinking something: returns when the ASIC thread can no longer hold
   /// it. Must not be called by the ASIC thread inside of enter() and leave().
-  void wait_for_reader() const {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    const std::uint64_t seen = sequence_.load(std::memory_order_acquire);
+  void wait_for_reader() {
+    const std::uint64_t seen = sequence_.fetch_add(0, std::memory_order_acq_rel);
     if (seen % 2 == 0) return;
     for (unsigned spins = 0; sequence_.load(std::memory_order_acquire) == seen; ++spins) {
       if (spins < 200) {

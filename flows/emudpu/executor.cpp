@@ -66,17 +66,13 @@ Executor::Outcome Executor::execute(Work& work, const std::uint8_t* program, std
         work.editor.packet()->hash.fdir.hi = op.number;
         work.editor.packet()->ol_flags |= RTE_MBUF_F_RX_FDIR | RTE_MBUF_F_RX_FDIR_ID;
         return true;
-      case OpCode::kFlag:
-        work.editor.packet()->ol_flags |= RTE_MBUF_F_RX_FDIR;
-        return true;
+      case OpCode::kFlag: work.editor.packet()->ol_flags |= RTE_MBUF_F_RX_FDIR; return true;
       case OpCode::kMeter:
         if (is_in_profile(work, op)) return true;
         drop(work, DropCause::kMeter);
         outcome = Outcome::kTaken;
         return false;
-      case OpCode::kSample:
-        sample(work, op);
-        return true;
+      case OpCode::kSample: sample(work, op); return true;
       case OpCode::kSet:
       case OpCode::kAdd:
       case OpCode::kCopy:
@@ -104,20 +100,12 @@ bool Executor::change(PacketEditor& editor, const Op& op) {
     case OpCode::kSet:
       editor.set(op.field, op.number, op.bytes > sizeof(Op) ? &op.data<SetData>() : nullptr);
       return true;
-    case OpCode::kAdd:
-      editor.add(op.field, op.number);
-      return true;
-    case OpCode::kCopy:
-      editor.copy(op.field, static_cast<FieldId>(op.number));
-      return true;
-    case OpCode::kPushVlan:
-      return editor.push_vlan(static_cast<std::uint16_t>(op.number));
-    case OpCode::kPopVlan:
-      return editor.pop_vlan();
-    case OpCode::kVxlanDecap:
-      return editor.decap_vxlan();
-    case OpCode::kRemoveHead:
-      return editor.remove_head(op.number);
+    case OpCode::kAdd: editor.add(op.field, op.number); return true;
+    case OpCode::kCopy: editor.copy(op.field, static_cast<FieldId>(op.number)); return true;
+    case OpCode::kPushVlan: return editor.push_vlan(static_cast<std::uint16_t>(op.number));
+    case OpCode::kPopVlan: return editor.pop_vlan();
+    case OpCode::kVxlanDecap: return editor.decap_vxlan();
+    case OpCode::kRemoveHead: return editor.remove_head(op.number);
     default: {
       const auto& head = op.data<HeadData>();
       return editor.add_head(head, reinterpret_cast<const std::uint8_t*>(&head + 1));
@@ -128,9 +116,7 @@ bool Executor::change(PacketEditor& editor, const Op& op) {
 Executor::Outcome Executor::decide(Work& work, const Op& op, const GroupTable*& next) {
   rte_mbuf* const packet = work.editor.packet();
   switch (op.code) {
-    case OpCode::kDrop:
-      drop(work, DropCause::kRule);
-      return Outcome::kTaken;
+    case OpCode::kDrop: drop(work, DropCause::kRule); return Outcome::kTaken;
     case OpCode::kToWire:
       outputs_.to_wire(static_cast<std::uint16_t>(op.number), packet);
       return Outcome::kTaken;
@@ -149,15 +135,14 @@ Executor::Outcome Executor::decide(Work& work, const Op& op, const GroupTable*& 
       outputs_.to_program(work.port, queue, packet, work.parsed);
       return Outcome::kTaken;
     }
-    default:
-      return Outcome::kMissed;
+    default: return Outcome::kMissed;
   }
 }
 
 bool Executor::is_in_profile(Work& work, const Op& op) const {
   auto& meter = *static_cast<Meter*>(op.data<PointerData>().pointer);
   if (!meter.is_enabled.load(std::memory_order_relaxed)) return true;
-  return !meter.drops[meter.take(work.editor.packet()->pkt_len, now_)];
+  return !meter.policy->drops[meter.take(work.editor.packet()->pkt_len, now_)];
 }
 
 void Executor::sample(Work& work, const Op& op) {

@@ -11,9 +11,7 @@ To* handle(From* from) {
   return reinterpret_cast<To*>(from);
 }
 
-Card& card_of(const rte_eth_dev* device) {
-  return *port_of(device).card;
-}
+Card& card_of(const rte_eth_dev* device) { return *port_of(device).card; }
 
 int validate(rte_eth_dev* device, const rte_flow_attr* attr, const rte_flow_item items[],
              const rte_flow_action actions[], rte_flow_error* error) {

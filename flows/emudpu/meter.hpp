@@ -6,22 +6,32 @@
 #include "flows/emudpu/rule.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <memory>
+#include <unordered_map>
 
 namespace gannet::emudpu {
+
+struct MeterProfile {
+  std::uint64_t rate_bytes = 0;  // A second: the committed information rate.
+  std::uint64_t committed_burst = 0;
+  std::uint64_t excess_burst = 0;
+  std::uint32_t users = 0;
+};
+
+struct MeterPolicy {
+  bool drops[3] = {};  // By colour.
+  std::uint32_t users = 0;
+};
 
 struct Meter {
   enum Color : unsigned { kGreen, kYellow, kRed };
 
-  std::uint32_t id = 0;
-  std::uint16_t port = 0;
-  std::uint32_t profile_id = 0;
-  std::uint32_t policy_id = 0;
+  MeterProfile* profile = nullptr;
+  MeterPolicy* policy = nullptr;
+  std::uint32_t rule_count = 0;
   std::atomic<bool> is_enabled{true};
-  bool drops[3] = {false, false, true};
-  std::uint64_t rate_bytes = 0;  // A second: the committed information rate.
-  std::uint64_t committed_burst = 0;
-  std::uint64_t excess_burst = 0;
   Counter counters[3];
 
   /// Colours a packet. ASIC thread.
@@ -39,28 +49,35 @@ struct Meter {
     return color;
   }
   void fill() {
-    committed_tokens_ = committed_burst;
-    excess_tokens_ = excess_burst;
+    committed_tokens_ = profile->committed_burst;
+    excess_tokens_ = profile->excess_burst;
   }
 
  private:
   void refill(Nanos now) {
     if (now <= refilled_at_) return;
-    const auto product = static_cast<unsigned __int128>(now - refilled_at_) * rate_bytes;
-    const auto tokens = static_cast<std::uint64_t>(
-        std::min<unsigned __int128>(product / kNanosPerSecond, committed_burst + excess_burst));
+    const auto product = static_cast<unsigned __int128>(now - refilled_at_) * profile->rate_bytes;
+    const auto tokens = static_cast<std::uint64_t>(std::min<unsigned __int128>(
+        product / kNanosPerSecond, profile->committed_burst + profile->excess_burst));
     if (tokens == 0) return;
     refilled_at_ = now;
-    const std::uint64_t room = committed_burst - committed_tokens_;
+    const std::uint64_t room = profile->committed_burst - committed_tokens_;
     committed_tokens_ += std::min(tokens, room);
     if (tokens > room) {
-      excess_tokens_ = std::min(excess_burst, excess_tokens_ + tokens - room);
+      excess_tokens_ = std::min(profile->excess_burst, excess_tokens_ + tokens - room);
     }
   }
 
   std::uint64_t committed_tokens_ = 0;
   std::uint64_t excess_tokens_ = 0;
   Nanos refilled_at_ = 0;
+};
+
+/// All meters of a card; each by its port's index (high half) and its id.
+struct MeterStore {
+  std::unordered_map<std::uint64_t, MeterProfile> profiles;  // References stay good.
+  std::unordered_map<std::uint64_t, MeterPolicy> policies;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Meter>> meters;
 };
 
 }  // namespace gannet::emudpu

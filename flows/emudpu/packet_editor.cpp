@@ -75,16 +75,11 @@ PacketEditor::Place PacketEditor::find(FieldId field) {
     case FieldId::kEcn:
       if (is_v4) return in_ipv4(1, 0, 0x03, false);
       return is_v6 ? Place{l3, 2, 4, 0x0030} : Place{};
-    case FieldId::kSourcePort:
-      return in_l4(kHasTcp | kHasUdp, 0, 2, 0);
-    case FieldId::kDestinationPort:
-      return in_l4(kHasTcp | kHasUdp, 2, 2, 2);
-    case FieldId::kTcpSequence:
-      return in_l4(kHasTcp, 4, 4, 4);
-    case FieldId::kTcpAcknowledgment:
-      return in_l4(kHasTcp, 8, 4, 8);
-    case FieldId::kTcpFlags:
-      return in_l4(kHasTcp, 13, 1, 12);
+    case FieldId::kSourcePort: return in_l4(kHasTcp | kHasUdp, 0, 2, 0);
+    case FieldId::kDestinationPort: return in_l4(kHasTcp | kHasUdp, 2, 2, 2);
+    case FieldId::kTcpSequence: return in_l4(kHasTcp, 4, 4, 4);
+    case FieldId::kTcpAcknowledgment: return in_l4(kHasTcp, 8, 4, 8);
+    case FieldId::kTcpFlags: return in_l4(kHasTcp, 13, 1, 12);
   }
   return {};
 }

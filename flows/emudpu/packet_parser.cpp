@@ -52,8 +52,7 @@ std::uint32_t parse_l4(const Cursor& cursor, std::uint8_t protocol, LayerKey& ke
       if (!cursor.has(sizeof(packet::IcmpHeader))) return 0;
       copy_image<packet::IcmpHeader>(key.l4, cursor.here());
       return protocol == packet::kProtoIcmp ? kHasIcmp : kHasIcmp6;
-    default:
-      return 0;
+    default: return 0;
   }
 }
 
@@ -76,26 +75,16 @@ std::uint32_t parse_ipv4(Cursor& cursor, LayerKey& key, Layout& layout) {
 
 std::uint32_t extension_bit(std::uint8_t kind) {
   switch (kind) {
-    case packet::kProtoHopByHop:
-      return kHasHopByHop;
-    case packet::kProtoRouting:
-      return kHasRouting;
-    case packet::kProtoFragment:
-      return kHasFragment;
-    case packet::kProtoAh:
-      return kHasAuthentication;
-    case kProtoEsp:
-      return kHasEsp;
-    case packet::kProtoDestOptions:
-      return kHasDestination;
-    case packet::kProtoMobility:
-      return kHasMobility;
-    case kProtoHip:
-      return kHasHip;
-    case kProtoShim6:
-      return kHasShim6;
-    default:
-      return 0;
+    case packet::kProtoHopByHop: return kHasHopByHop;
+    case packet::kProtoRouting: return kHasRouting;
+    case packet::kProtoFragment: return kHasFragment;
+    case packet::kProtoAh: return kHasAuthentication;
+    case kProtoEsp: return kHasEsp;
+    case packet::kProtoDestOptions: return kHasDestination;
+    case packet::kProtoMobility: return kHasMobility;
+    case kProtoHip: return kHasHip;
+    case kProtoShim6: return kHasShim6;
+    default: return 0;
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flows/emudpu/pattern.hpp"
 
+#include "flows/emudpu/item_layouts.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -8,125 +10,6 @@
 
 namespace gannet::emudpu {
 namespace {
-
-struct Field {
-  std::uint8_t offset;
-  std::uint8_t size;
-};
-
-// How one item type lies in the key. Offsets are the same in the item's structure, which begins
-// with an image of the header, and in the key's.
-struct ItemLayout {
-  int type;
-  std::uint32_t presence;
-  std::uint16_t key_offset;  // In LayerKey.
-  std::uint8_t size;         // Of the image.
-  std::uint8_t item_size;    // Of the item's structure.
-  std::uint8_t rank;         // Items of one layer stand in ascending order.
-  std::uint8_t default_mask[40];
-  std::uint8_t field_count;
-  Field fields[12];
-};
-
-constexpr std::uint8_t kF = 0xff;
-
-constexpr ItemLayout kItems[] = {
-    {RTE_FLOW_ITEM_TYPE_ETH,
-     kHasEth,
-     offsetof(LayerKey, eth),
-     14,
-     sizeof(rte_flow_item_eth),
-     1,
-     {kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF},
-     3,
-     {{0, 6}, {6, 6}, {12, 2}}},
-    {RTE_FLOW_ITEM_TYPE_VLAN,
-     kHasVlan,
-     offsetof(LayerKey, tags),
-     4,
-     sizeof(rte_flow_item_vlan),
-     2,
-     {0x0f, kF},
-     2,
-     {{0, 2}, {2, 2}}},
-    {RTE_FLOW_ITEM_TYPE_IPV4,
-     kHasIpv4,
-     offsetof(LayerKey, l3),
-     20,
-     sizeof(rte_flow_item_ipv4),
-     4,
-     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, kF, kF, kF, kF, kF, kF, kF, kF},
-     10,
-     {{0, 1}, {1, 1}, {2, 2}, {4, 2}, {6, 2}, {8, 1}, {9, 1}, {10, 2}, {12, 4}, {16, 4}}},
-    {RTE_FLOW_ITEM_TYPE_IPV6,
-     kHasIpv6,
-     offsetof(LayerKey, l3),
-     40,
-     sizeof(rte_flow_item_ipv6),
-     4,
-     {0,  0,  0,  0,  0,  0,  0,  0,  kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF,
-      kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF, kF},
-     6,
-     {{0, 4}, {4, 2}, {6, 1}, {7, 1}, {8, 16}, {24, 16}}},
-    {RTE_FLOW_ITEM_TYPE_IPV6_FRAG_EXT,
-     kHasFragment,
-     offsetof(LayerKey, fragment),
-     8,
-     sizeof(rte_flow_item_ipv6_frag_ext),
-     5,
-     {},
-     4,
-     {{0, 1}, {1, 1}, {2, 2}, {4, 4}}},
-    {RTE_FLOW_ITEM_TYPE_TCP,
-     kHasTcp,
-     offsetof(LayerKey, l4),
-     20,
-     sizeof(rte_flow_item_tcp),
-     6,
-     {kF, kF, kF, kF},
-     9,
-     {{0, 2}, {2, 2}, {4, 4}, {8, 4}, {12, 1}, {13, 1}, {14, 2}, {16, 2}, {18, 2}}},
-    {RTE_FLOW_ITEM_TYPE_UDP,
-     kHasUdp,
-     offsetof(LayerKey, l4),
-     8,
-     sizeof(rte_flow_item_udp),
-     6,
-     {kF, kF, kF, kF},
-     4,
-     {{0, 2}, {2, 2}, {4, 2}, {6, 2}}},
-    {RTE_FLOW_ITEM_TYPE_ICMP,
-     kHasIcmp,
-     offsetof(LayerKey, l4),
-     8,
-     sizeof(rte_flow_item_icmp),
-     6,
-     {kF, kF},
-     5,
-     {{0, 1}, {1, 1}, {2, 2}, {4, 2}, {6, 2}}},
-    {RTE_FLOW_ITEM_TYPE_ICMP6,
-     kHasIcmp6,
-     offsetof(LayerKey, l4),
-     4,
-     sizeof(rte_flow_item_icmp6),
-     6,
-     {kF, kF},
-     3,
-     {{0, 1}, {1, 1}, {2, 2}}},
-    {RTE_FLOW_ITEM_TYPE_VXLAN,
-     kHasVxlan,
-     offsetof(LayerKey, vxlan),
-     8,
-     sizeof(rte_flow_item_vxlan),
-     7,
-     {0, 0, 0, 0, kF, kF, kF},
-     4,
-     {{0, 1}, {1, 3}, {4, 3}, {7, 1}}},
-};
-constexpr std::uint8_t kTagRank = 2;
-constexpr std::uint8_t kSecondTagRank = 3;
-constexpr std::uint8_t kL3Rank = 4;
-constexpr std::uint8_t kL4Rank = 6;
 
 struct State {
   const PatternContext& context;
@@ -149,17 +32,12 @@ int refuse_item(const State& state, const rte_flow_item& item, const char* messa
   return refuse(state, code, RTE_FLOW_ERROR_TYPE_ITEM, &item, message);
 }
 
-const ItemLayout* find_layout(int type) {
-  const auto* const found = std::ranges::find(kItems, type, &ItemLayout::type);
-  return found == std::end(kItems) ? nullptr : found;
-}
-
 bool is_zero(const std::uint8_t* bytes, unsigned size) {
   return std::all_of(bytes, bytes + size, [](std::uint8_t b) { return b == 0; });
 }
 
 // Whether `last` makes a range of a field: it must be set and differ from spec.
-bool has_range(const Field& field, const std::uint8_t* spec, const std::uint8_t* last,
+bool has_range(const ItemField& field, const std::uint8_t* spec, const std::uint8_t* last,
                const std::uint8_t* mask) {
   bool differs = false;
   bool is_set = false;
@@ -170,8 +48,8 @@ bool has_range(const Field& field, const std::uint8_t* spec, const std::uint8_t*
   return is_set && differs;
 }
 
-int add_range(State& state, const rte_flow_item& item, const ItemLayout& layout, const Field& field,
-              const std::uint8_t* mask, std::size_t key_offset) {
+int add_range(State& state, const rte_flow_item& item, const ItemLayout& layout,
+              const ItemField& field, const std::uint8_t* mask, std::size_t key_offset) {
   const bool is_fragment_offset =
       (layout.type == RTE_FLOW_ITEM_TYPE_IPV4 && field.offset == 6) ||
       (layout.type == RTE_FLOW_ITEM_TYPE_IPV6_FRAG_EXT && field.offset == 2);
@@ -209,7 +87,7 @@ int add_image(State& state, const rte_flow_item& item, const ItemLayout& layout,
   if (item.last == nullptr) return 0;
   const auto* const last = static_cast<const std::uint8_t*>(item.last);
   for (unsigned i = 0; i < layout.field_count; ++i) {
-    const Field& field = layout.fields[i];
+    const ItemField& field = layout.fields[i];
     if (!has_range(field, spec, last, mask)) continue;
     if (const int status = add_range(state, item, layout, field, mask, key_offset); status != 0) {
       return status;

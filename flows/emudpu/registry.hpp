@@ -9,6 +9,7 @@
 
 #include <ethdev_driver.h>
 #include <rte_flow_driver.h>
+#include <rte_mtr_driver.h>
 
 namespace gannet::emudpu {
 
@@ -23,6 +24,7 @@ void remove_card(Card& card);
 /// The driver's entry into rte_ethdev (device.cpp).
 [[nodiscard]] const eth_dev_ops& device_operations();
 [[nodiscard]] const rte_flow_ops& flow_operations();
+[[nodiscard]] const rte_mtr_ops& meter_operations();
 [[nodiscard]] std::uint16_t receive(void* queue, rte_mbuf** packets, std::uint16_t room);
 [[nodiscard]] std::uint16_t transmit(void* queue, rte_mbuf** packets, std::uint16_t count);
 

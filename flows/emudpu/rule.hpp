@@ -16,6 +16,7 @@ namespace gannet::emudpu {
 
 class GroupTable;
 struct IndirectAction;
+struct Meter;
 struct TemplateTable;
 struct Shape;
 
@@ -88,6 +89,7 @@ struct Rule {
   Age* age;
   IndirectAction* shared_count;  // Where its counter or ageing is indirect.
   IndirectAction* shared_age;
+  Meter* meter;
   const Ranges* ranges;
   Rule* previous_of_port;
   Rule* next_of_port;

@@ -32,32 +32,26 @@ bool copy_list(rte_flow_conv_op kind, const void* list, std::vector<std::uint8_t
 std::size_t conf_bytes(int type) {
   switch (type) {
     case RTE_FLOW_ACTION_TYPE_SET_MAC_SRC:
-    case RTE_FLOW_ACTION_TYPE_SET_MAC_DST:
-      return 6;
+    case RTE_FLOW_ACTION_TYPE_SET_MAC_DST: return 6;
     case RTE_FLOW_ACTION_TYPE_SET_IPV6_SRC:
     case RTE_FLOW_ACTION_TYPE_SET_IPV6_DST:
-    case RTE_FLOW_ACTION_TYPE_MODIFY_FIELD:
-      return 16;
+    case RTE_FLOW_ACTION_TYPE_MODIFY_FIELD: return 16;
     case RTE_FLOW_ACTION_TYPE_SET_TP_SRC:
     case RTE_FLOW_ACTION_TYPE_SET_TP_DST:
     case RTE_FLOW_ACTION_TYPE_OF_PUSH_VLAN:
     case RTE_FLOW_ACTION_TYPE_OF_SET_VLAN_VID:
     case RTE_FLOW_ACTION_TYPE_QUEUE:
     case RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT:
-    case RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR:
-      return 2;
+    case RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR: return 2;
     case RTE_FLOW_ACTION_TYPE_SET_TTL:
     case RTE_FLOW_ACTION_TYPE_SET_IPV4_DSCP:
     case RTE_FLOW_ACTION_TYPE_SET_IPV6_DSCP:
-    case RTE_FLOW_ACTION_TYPE_OF_SET_VLAN_PCP:
-      return 1;
+    case RTE_FLOW_ACTION_TYPE_OF_SET_VLAN_PCP: return 1;
     case RTE_FLOW_ACTION_TYPE_VXLAN_ENCAP:
     case RTE_FLOW_ACTION_TYPE_RAW_ENCAP:
     case RTE_FLOW_ACTION_TYPE_RAW_DECAP:
-    case RTE_FLOW_ACTION_TYPE_PORT_ID:
-      return 8;
-    default:
-      return 4;
+    case RTE_FLOW_ACTION_TYPE_PORT_ID: return 8;
+    default: return 4;
   }
 }
 

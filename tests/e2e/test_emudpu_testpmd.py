@@ -310,3 +310,40 @@ def test_representors_are_found_the_standard_way(card):
     info = card.pmd(f"show port info {VF1}")
     assert "Switch name: net_emudpu0" in info and "Switch Port Id: 2" in info
     assert "net_emudpu0_representor_vf1" in info
+
+
+def test_a_meter_drops_what_is_beyond_its_burst(card):
+    pmd = card.pmd
+    size = len(bytes(udp()))
+    pmd(f"add port meter profile srtcm_rfc2697 {UPLINK} 1 1 {2 * size} 0 0")
+    pmd(f"add port meter policy {UPLINK} 1 g_actions void / end y_actions void / end r_actions drop / end")
+    pmd(f"create port meter {UPLINK} 1 1 1 yes 0xffff 0 g 0")
+    rule = card.create(f"transfer pattern {FROM_VF0} / eth / ipv4 / end actions meter mtr_id 1 / {TO_UPLINK} / end")
+    before = pmd.xstat("drop_by_meter", VF0)
+    for _ in range(5):
+        card.vf0.send(udp())
+    assert card.up.receive() and card.up.receive()
+    assert card.up.is_quiet()
+    assert pmd.xstat("drop_by_meter", VF0) == before + 3
+    assert "rules use the meter" in pmd(f"del port meter {UPLINK} 1")
+    card.destroy(rule)
+    pmd(f"del port meter {UPLINK} 1")
+    assert "no such meter" in pmd(f"del port meter {UPLINK} 1")
+
+
+def test_telemetry_shows_the_card_and_sets_faults():
+    with Lab() as lab:
+        pmd = Testpmd(lab, lab.host("bare"), "net_emudpu0,profile=tiny", telemetry=lab.folder / "run")
+        ask = pmd.telemetry
+        assert ask("/emudpu/list") == ["net_emudpu0"]
+        rule = pmd.create("transfer pattern eth / end actions drop / end", 0)
+        assert ask("/emudpu/card,net_emudpu0")["rules"] == 1
+        assert ask("/emudpu/tables,net_emudpu0") == {"transfer_port0_group0_rules": 1,
+                                                     "transfer_port0_group0_shapes": 1}
+        ask("/emudpu/fault,net_emudpu0,full=1")
+        assert "No space left" in pmd("flow create 0 transfer pattern eth / ipv4 / end actions drop / end")
+        ask("/emudpu/fault,net_emudpu0,clear")
+        assert ask("/emudpu/reset,net_emudpu0") == {"lost_by_reset": 1}
+        assert ask("/emudpu/card,net_emudpu0")["rules"] == 0
+        assert f"Flow rule #{rule} destroyed" in pmd(f"flow destroy 0 rule {rule}")
+        assert pmd.quit() == 0

@@ -2,6 +2,7 @@
 """dpdk-testpmd as a program on the emulated DPU, and raw sockets as the far ends of its wires."""
 
 import ctypes
+import json
 import os
 import select
 import socket
@@ -72,15 +73,20 @@ class Testpmd:
 
     __test__ = False
 
-    def __init__(self, lab, host, *vdevs, options=()):
+    def __init__(self, lab, host, *vdevs, options=(), telemetry=None):
         # Its own lines must not lag behind the prompt, which is written at once.
-        command = ["stdbuf", "-oL", "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci", "--no-shconf", "--no-telemetry",
-                   "-l", "0,1", "-d", DRIVER]
+        command = ["stdbuf", "-oL", "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci", "-l", "0,1", "-d", DRIVER]
+        # Telemetry's socket lies in the runtime folder of EAL, which follows the environment.
+        self.runtime = telemetry
+        command += ["--file-prefix=card"] if telemetry else ["--no-shconf", "--no-telemetry"]
+        env = {**os.environ, "RUNTIME_DIRECTORY": str(telemetry)} if telemetry else None
+        if telemetry:
+            telemetry.mkdir()
         for vdev in vdevs:
             command += ["--vdev", vdev]
         self.process = host.start(*command, "--", "-i", "--total-num-mbufs=4096", "--disable-rss", *options,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT)
+                                  stderr=subprocess.STDOUT, env=env)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.banner = self._read_to_prompt(30)
 
@@ -100,6 +106,15 @@ class Testpmd:
         self.process.stdin.write(command.encode() + b"\n")
         self.process.stdin.flush()
         return self._read_to_prompt(timeout)
+
+    def telemetry(self, command):
+        """Asks EAL's telemetry and returns the answer's value."""
+        path = next(self.runtime.rglob("dpdk_telemetry.v2"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.connect(str(path))
+            client.recv(4096)
+            client.send(command.encode())
+            return json.loads(client.recv(65536))[command.split(",")[0]]
 
     def create(self, rule, port):
         """Creates a rule and returns its number; the output is the error's text if there is one."""
