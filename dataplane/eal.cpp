@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/eal.hpp"
 
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sched.h>
@@ -41,7 +44,28 @@ std::string main_lcore() {
   return "--lcores=0@(" + cpus + ")";
 }
 
-std::string file_prefix() { return "gannet-" + std::to_string(getpid()); }
+constexpr std::string_view kPrefix = "gannet-";
+
+std::string file_prefix() { return std::string(kPrefix) + std::to_string(getpid()); }
+
+// Where DPDK keeps the files of running programs, each in a folder named by its prefix.
+std::filesystem::path runtime_folder() {
+  const char* const runtime = std::getenv("RUNTIME_DIRECTORY");
+  return std::filesystem::path(runtime != nullptr ? runtime : "/var/run") / "dpdk";
+}
+
+// What daemons have left that were killed.
+void remove_stale_folders() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(runtime_folder(), error)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(kPrefix)) continue;
+    const int pid = std::atoi(name.c_str() + kPrefix.size());
+    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) {
+      std::filesystem::remove_all(entry.path(), error);
+    }
+  }
+}
 
 }  // namespace
 
@@ -73,6 +97,7 @@ Result<Eal> Eal::start(const EalConfig& config) {
   }
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
+  remove_stale_folders();
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
     return fail(std::string("cannot start DPDK: ") + rte_strerror(rte_errno) +
                 "; the daemon needs root (or CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK) and " +
@@ -84,10 +109,8 @@ Result<Eal> Eal::start(const EalConfig& config) {
 Eal::~Eal() {
   if (!is_running_) return;
   rte_eal_cleanup();
-  const char* const runtime = std::getenv("RUNTIME_DIRECTORY");
-  const std::string base = runtime != nullptr ? runtime : "/var/run";
   std::error_code ignored;
-  std::filesystem::remove_all(base + "/dpdk/" + file_prefix(), ignored);
+  std::filesystem::remove_all(runtime_folder() / file_prefix(), ignored);
 }
 
 }  // namespace gannet::dataplane

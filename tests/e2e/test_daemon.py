@@ -167,7 +167,10 @@ def test_stale_socket_is_replaced_and_other_files_are_not(host):
     gannet.process.kill()
     gannet.process.wait()
     assert gannet.socket.exists()
+    files = pathlib.Path(f"/var/run/dpdk/gannet-{gannet.process.pid}")
+    assert files.exists()
     assert Gannet(host.lab, host, CONFIG).stop() == 0
+    assert not files.exists()
     precious = host.lab.folder / "lone.sock"
     precious.write_text("dear to somebody")
     done = try_to_start(host)
