@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which tests cover which requirement: writes docs/conformance.md.
 
-The requirements are in docs/requirements.tsv: id, title and, where one does not apply, why. A test names
-those that it covers:
+The requirements are in docs/requirements.tsv: id, title and, where one does not apply, why, or where it is
+met in part, "partly: " and what is missing. A test names those that it covers:
   packet cases   on their `covers:` lines;
   GoogleTest     in the comment above the test or in it, `// F16: ...`, `// S4, S5: ...` or `(P10)`, or as
                  a part of its name, `TEST(Nat, N10_Hairpin)`; in the comment at the head of a file for all
@@ -19,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "lint"))
 import tree  # pylint: disable=wrong-import-position
 
 PAGE = "docs/conformance.md"
+PARTLY = "partly: "
 TABLES = {
     "V": "VXLAN", "F": "Stateful firewall and connection tracking", "N": "NAT", "L": "Load balancing",
     "G": "Fragments, ICMP and path MTU", "E": "ARP, ND, DHCP and anti-spoofing",
@@ -36,7 +37,7 @@ PY_COMMENT = re.compile(r'(?:^\s*#+ ?|^\s*"""|,\s*#+ ?)(.*)$', re.MULTILINE)
 
 
 def requirements(text):
-    """id -> (title, why it does not apply or ''), in the order of the file."""
+    """id -> (title, what is missing, or why it does not apply, or ''), in the order of the file."""
     out = {}
     for line in text.splitlines():
         name, title, *why = line.split("\t")
@@ -110,9 +111,11 @@ def cell(text):
 
 def row(name, title, why, tests):
     if tests:
-        shown = "<br>".join(cell(t.removeprefix("tests/")) for t in tests)
+        missing = [f"**{PARTLY}**{cell(why.removeprefix(PARTLY))}"] if why.startswith(PARTLY) else []
+        shown = "<br>".join(missing + [cell(t.removeprefix("tests/")) for t in tests])
     else:
-        shown = f"does not apply: {cell(why)}" if why else "**not covered**"
+        applies = not why or why.startswith(PARTLY)
+        shown = "**not covered**" if applies else f"does not apply: {cell(why)}"
     return f"| {name} | {cell(title)} | {shown} |"
 
 
@@ -125,14 +128,17 @@ def page(known=None, covered=None):
              "Requirements and the tests that cover them; all of these run in `./run test`, and a test that "
              "fails is a requirement that is not met. Written by `tests/conformance.py` from "
              "[requirements.tsv](requirements.tsv) and the tests' own words; `./run fmt` writes it anew.",
-             "", "| table | requirements | covered | do not apply | not covered |", "|---|---|---|---|---|"]
+             "", "| table | requirements | covered | in part | do not apply | not covered |",
+             "|---|---|---|---|---|---|"]
     sections = []
     for letter, title in TABLES.items():
         names = [name for name in known if name[0] == letter]
         met = [name for name in names if covered.get(name)]
-        out = [name for name in names if known[name][1] and name not in met]
-        lines.append(f"| {letter}: {title} | {len(names)} | {len(met)} | {len(out)} | "
-                     f"{len(names) - len(met) - len(out)} |")
+        partly = [name for name in met if known[name][1].startswith(PARTLY)]
+        out = [name for name in names
+               if name not in met and known[name][1] and not known[name][1].startswith(PARTLY)]
+        lines.append(f"| {letter}: {title} | {len(names)} | {len(met) - len(partly)} | {len(partly)} | "
+                     f"{len(out)} | {len(names) - len(met) - len(out)} |")
         sections += ["", f"## {letter}: {title}", "", "| | requirement | tests |", "|---|---|---|"]
         sections += [row(name, *known[name], covered.get(name, [])) for name in names]
     return "\n".join(lines + sections) + "\n"

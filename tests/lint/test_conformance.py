@@ -54,7 +54,9 @@ def test_ids_of_packet_cases_and_of_python_are_found():
 
 
 def test_what_is_not_covered_is_said():
-    page = conformance.page({"V1": ("a", ""), "V2": ("b", ""), "V3": ("c", "none here")},
-                            {"V1": ["tests/x: y"]})
+    page = conformance.page({"V1": ("a", ""), "V2": ("b", ""), "V3": ("c", "none here"),
+                             "V4": ("d", "partly: no e"), "V5": ("f", "partly: no g")},
+                            {"V1": ["tests/x: y"], "V4": ["tests/x: z"]})
     assert "| V1 | a | x: y |" in page and "| V2 | b | **not covered** |" in page
-    assert "| V3 | c | does not apply: none here |" in page and "| 3 | 1 | 1 | 1 |" in page
+    assert "| V3 | c | does not apply: none here |" in page and "| 5 | 1 | 1 | 1 | 2 |" in page
+    assert "| V4 | d | **partly: **no e<br>x: z |" in page and "| V5 | f | **not covered** |" in page

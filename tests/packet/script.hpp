@@ -25,6 +25,7 @@ namespace gannet::test {
 struct Step {
   enum class Kind {
     kSend,
+    kNoise,
     kExpect,
     kDrop,
     kConnections,

@@ -255,6 +255,7 @@ class Reader {
   void add_step(Script& script, const std::string& word, const std::string& rest) {
     using Kind = Step::Kind;
     static const std::map<std::string, Kind> kKinds{{"send", Kind::kSend},
+                                                    {"noise", Kind::kNoise},
                                                     {"expect", Kind::kExpect},
                                                     {"drop", Kind::kDrop},
                                                     {"connections", Kind::kConnections},
@@ -275,6 +276,7 @@ class Reader {
     Words words = words_of(rest);
     switch (step.kind) {
       case Kind::kSend:
+      case Kind::kNoise:
       case Kind::kExpect: {
         const auto [head, text] = at_colon(rest);
         words = words_of(head);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/policy/units.hpp"
 #include "tests/packet/bench_switch.hpp"
+#include "tests/packet/noise.hpp"
 #include "tests/packet/packet_text.hpp"
 #include "tests/packet/policy_text.hpp"
 #include "tests/packet/script.hpp"
@@ -20,6 +21,7 @@ namespace {
 bool is_act(Step::Kind kind) {
   switch (kind) {
     case Step::Kind::kSend:
+    case Step::Kind::kNoise:
     case Step::Kind::kAdvance:
     case Step::Kind::kApply:
     case Step::Kind::kChange:
@@ -108,6 +110,7 @@ class Runner {
   Result<void> take(const Step& step) {
     switch (step.kind) {
       case Step::Kind::kSend: return send(step);
+      case Step::Kind::kNoise: return make_noise(step);
       case Step::Kind::kExpect: return expect(step);
       case Step::Kind::kDrop: expected_drops_[step.text] += step.count; return {};
       case Step::Kind::kConnections:
@@ -210,6 +213,24 @@ class Runner {
     }
     return {};
   }
+  // Damaged copies of a packet. What becomes of each is not asked, only that all are accounted for.
+  Result<void> make_noise(const Step& step) {
+    Noise noise(step.line);
+    for (std::uint64_t i = 0; i < step.count; ++i) {
+      auto frame = build_packet(step.text, vocabulary_);
+      if (!frame) return tl::unexpected(frame.error());
+      noise.damage(*frame);
+      if (!bench_->send(step.port, *frame)) return fail("no port " + step.port);
+      if (i % 64 == 63) bench_->run();
+    }
+    bench_->run();
+    bench_->advance(10 * kNanosPerSecond);  // What waits for the rest of its packet gives up.
+    static_cast<void>(bench_->take_output());
+    expected_drops_ = bench_->drops();
+    fast_before_ = bench_->fast_count();
+    return {};
+  }
+
   static std::optional<std::uint64_t> take_word(Words& words, std::string_view key) {
     const auto text = test::take(words, key);
     return text ? read_number(*text) : std::nullopt;
