@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "bench/system/frames.hpp"
+
+#include "flows/packet/checksum.hpp"
+#include "flows/packet/headers.hpp"
+
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace gannet::bench {
+namespace {
+
+constexpr unsigned kEthernet = sizeof(packet::EthernetHeader);
+constexpr unsigned kIp = sizeof(packet::Ipv4Header);
+constexpr unsigned kUdp = sizeof(packet::UdpHeader);
+constexpr unsigned kFcs = 4;
+
+// Swaps the ends of an Ethernet, IPv4 and UDP stack; sums do not change.
+void turn_round(std::uint8_t* frame) {
+  auto& ethernet = packet::header_at<packet::EthernetHeader>(frame);
+  auto& ip = packet::header_at<packet::Ipv4Header>(frame + kEthernet);
+  auto& udp = packet::header_at<packet::UdpHeader>(frame + kEthernet + kIp);
+  std::swap(ethernet.source, ethernet.destination);
+  std::swap(ip.source, ip.destination);
+  std::swap(udp.source_port, udp.destination_port);
+}
+
+bool is_tunnel(const Frame& frame) {
+  const auto& udp = packet::header_at<packet::UdpHeader>(frame.data() + kEthernet + kIp);
+  return frame.size() > packet::kVxlanOverIpv4Bytes + kEthernet + kIp + kUdp &&
+         udp.destination_port.host() == packet::kVxlanPort;
+}
+
+}  // namespace
+
+Frame make_udp(const UdpFlow& flow, unsigned frame_bytes) {
+  Frame frame(frame_bytes - kFcs);
+  const auto ip_bytes = static_cast<std::uint16_t>(frame.size() - kEthernet);
+  auto& ethernet = packet::header_at<packet::EthernetHeader>(frame.data());
+  auto& ip = packet::header_at<packet::Ipv4Header>(frame.data() + kEthernet);
+  auto& udp = packet::header_at<packet::UdpHeader>(frame.data() + kEthernet + kIp);
+  ethernet = {flow.destination_mac, flow.source_mac, Be16(packet::kEtherTypeIpv4)};
+  ip.version_ihl = 0x45;
+  ip.total_length = Be16(ip_bytes);
+  ip.ttl = 64;
+  ip.protocol = packet::kProtoUdp;
+  ip.source = flow.source;
+  ip.destination = flow.destination;
+  ip.checksum = packet::finish(packet::sum_bytes(frame.data() + kEthernet, kIp));
+  udp.source_port = Be16(flow.source_port);
+  udp.destination_port = Be16(flow.destination_port);
+  udp.length = Be16(static_cast<std::uint16_t>(ip_bytes - kIp));
+  // Pseudo header: addresses, protocol, length.
+  constexpr unsigned kAddresses = kEthernet + offsetof(packet::Ipv4Header, source);
+  const std::uint64_t pseudo = packet::sum_bytes(frame.data() + kAddresses, 8) +
+                               Be16(packet::kProtoUdp).raw() + udp.length.raw();
+  udp.checksum = packet::finish(
+      pseudo + packet::sum_bytes(frame.data() + kEthernet + kIp, std::size_t{ip_bytes} - kIp));
+  return frame;
+}
+
+Frame reply_to(const Frame& frame, const Mac& receiver) {
+  Frame reply = frame;
+  turn_round(reply.data());
+  if (!is_tunnel(frame)) return reply;
+  auto& udp = packet::header_at<packet::UdpHeader>(reply.data() + kEthernet + kIp);
+  std::swap(udp.source_port, udp.destination_port);  // The port of VXLAN is always the receiver's.
+  std::uint8_t* const inner = reply.data() + packet::kVxlanOverIpv4Bytes;
+  turn_round(inner);
+  packet::header_at<packet::EthernetHeader>(inner).destination = receiver;
+  return reply;
+}
+
+Result<void> write_pcap(const std::string& path, const std::vector<Frame>& frames) {
+  struct FileHeader {
+    std::uint32_t magic = 0xa1b2c3d4;
+    std::uint16_t major = 2, minor = 4;
+    std::uint32_t zone = 0, accuracy = 0, snapshot_bytes = 65'535, link_type = 1;
+  };
+  struct PacketHeader {
+    std::uint32_t seconds = 0, microseconds = 0, captured_bytes = 0, frame_bytes = 0;
+  };
+  std::FILE* const file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) return fail("cannot write " + path);
+  const FileHeader header;
+  bool is_written = std::fwrite(&header, sizeof header, 1, file) == 1;
+  for (const Frame& frame : frames) {
+    PacketHeader packet;
+    packet.captured_bytes = packet.frame_bytes = static_cast<std::uint32_t>(frame.size());
+    is_written = is_written && std::fwrite(&packet, sizeof packet, 1, file) == 1 &&
+                 std::fwrite(frame.data(), frame.size(), 1, file) == 1;
+  }
+  is_written = std::fclose(file) == 0 && is_written;
+  return is_written ? Result<void>{} : fail("cannot write " + path + ": is the disk full?");
+}
+
+}  // namespace gannet::bench

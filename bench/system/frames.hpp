@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The frames that the benchmarks send: plain UDP, replies made from what came out of the switch,
+// and files of them for net_pcap.
+#pragma once
+
+#include "flows/base/ip.hpp"
+#include "flows/base/mac.hpp"
+#include "flows/base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gannet::bench {
+
+using Frame = std::vector<std::uint8_t>;
+
+struct UdpFlow {
+  Mac source_mac;
+  Mac destination_mac;
+  Ip4 source;
+  Ip4 destination;
+  std::uint16_t source_port;
+  std::uint16_t destination_port;
+};
+
+/// A UDP frame of so many bytes on the wire with its FCS (which it does not carry): at least 64.
+[[nodiscard]] Frame make_udp(const UdpFlow& flow, unsigned frame_bytes);
+
+/// What the far end answers to a frame that has come out of the switch: everything turned round. In
+/// a tunnel the inner frame is addressed to `receiver`, the MAC of the VM that is answered.
+[[nodiscard]] Frame reply_to(const Frame& frame, const Mac& receiver);
+
+/// Writes frames as a capture file (libpcap, microseconds, Ethernet).
+[[nodiscard]] Result<void> write_pcap(const std::string& path, const std::vector<Frame>& frames);
+
+}  // namespace gannet::bench

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "bench/system/rig.hpp"
+
+#include "control/daemon.hpp"
+#include "control/policy/load.hpp"
+#include "control/policy/render.hpp"
+#include "control/policy/validate.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <random>
+
+#include <fmt/format.h>
+
+#include <rte_cycles.h>
+#include <rte_dev.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+namespace gannet::bench {
+namespace {
+
+constexpr unsigned kRingSlots = 1'024;
+constexpr unsigned kBatch = 64;
+constexpr std::uint32_t kSpareBuffers = 4'096;
+constexpr std::uint32_t kMinCaptured = 1'024;  // Packets of a file: one packet alone is no load.
+constexpr unsigned kPollsPerLook = 256;        // Between two looks at the clock.
+
+}  // namespace
+
+Result<std::unique_ptr<Rig>> Rig::create(const RigConfig& config) {
+  std::unique_ptr<Rig> rig(new Rig(config));
+  if (const auto opened = rig->open(); !opened) return tl::unexpected(opened.error());
+  return rig;
+}
+
+Result<void> Rig::add_port(const std::string& name) {
+  RigPort port{name, "rig_" + name, nullptr, nullptr};
+  port.rx = rte_ring_create((port.device + "_rx").c_str(), kRingSlots, SOCKET_ID_ANY, 0);
+  port.tx = rte_ring_create((port.device + "_tx").c_str(), kRingSlots, SOCKET_ID_ANY, 0);
+  if (port.rx == nullptr || port.tx == nullptr) return fail("no memory for the rig's rings");
+  const int ethdev = rte_eth_from_rings(port.device.c_str(), &port.rx, 1, &port.tx, 1, 0);
+  if (ethdev < 0) return fail("cannot make a port of rings");
+  char device[RTE_ETH_NAME_MAX_LEN];
+  rte_eth_dev_get_name_by_port(static_cast<std::uint16_t>(ethdev), device);
+  port.device = device;
+  ports_.push_back(port);
+  return {};
+}
+
+Result<void> Rig::open() {
+  control::Diagnostics diagnostics;
+  const std::vector<control::Source> sources{
+      {std::make_shared<control::SourceFile>("host", host_of(config_.flow_count + 64)), false}};
+  const auto host = control::load_host_config(sources, diagnostics);
+  if (host) control::validate(*host, diagnostics);
+  if (!host || diagnostics.has_errors()) {
+    return fail(control::render(control::Format::kText, diagnostics, "host"));
+  }
+  host_ = *host;
+  const std::uint32_t captured = std::max(config_.flow_count, kMinCaptured);
+  buffer_count_ = 2 * captured + kSpareBuffers;
+  pool_ = rte_pktmbuf_pool_create("rig", buffer_count_, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                  SOCKET_ID_ANY);
+  if (pool_ == nullptr) return fail("no memory for the rig's packets: reserve more huge pages");
+  std::vector<dataplane::PortConfig> ports;
+  for (const control::HostPort& port : host_.ports) {
+    if (const auto added = add_port(port.name); !added) return tl::unexpected(added.error());
+  }
+  for (const RigPort& port : ports_) {
+    ports.push_back({port.name.c_str(), port.device.c_str(), 0, port.name == "uplink"});
+  }
+  const std::vector<unsigned> cores{1};
+  dataplane::DataplaneConfig dataplane;
+  dataplane.ports = ports;
+  dataplane.cores = cores;
+  dataplane.idle = dataplane::Idle::kSpin;
+  dataplane.tracking = control::tracking_of(host_, 0, config_.has_huge_pages);
+  dataplane.max_mtu = 1'600;
+  dataplane.has_own_threads = false;
+  auto made = dataplane::Dataplane::create(dataplane);
+  if (!made) return tl::unexpected(made.error());
+  dataplane_ = std::move(*made);
+  controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
+                                                      *dataplane_);
+  const control::ApplyResult applied =
+      controller_->apply({{"bench", policy_of(config_.scenario, config_.rule_count)}}, diagnostics);
+  if (!applied.is_applied) {
+    return fail(control::render(control::Format::kText, diagnostics, "bench") + applied.error);
+  }
+  return {};
+}
+
+Rig::~Rig() {
+  controller_.reset();
+  dataplane_.reset();
+  for (const std::uint16_t ethdev : captures_) {
+    rte_eth_dev_stop(ethdev);
+    rte_eth_dev_close(ethdev);
+  }
+  for (const RigPort& port : ports_) {
+    for (rte_ring* const ring : {port.rx, port.tx}) {
+      void* packet = nullptr;
+      while (rte_ring_dequeue(ring, &packet) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+      rte_ring_free(ring);
+    }
+  }
+  rte_mempool_free(pool_);
+}
+
+std::uint16_t Rig::index_of(const std::string& port) const {
+  const auto found = std::find_if(ports_.begin(), ports_.end(),
+                                  [&port](const RigPort& p) { return p.name == port; });
+  return static_cast<std::uint16_t>(found - ports_.begin());
+}
+
+void Rig::send(const std::string& port, const Frame& frame) {
+  rte_mbuf* const packet = rte_pktmbuf_alloc(pool_);
+  char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
+  std::memcpy(room, frame.data(), frame.size());
+  rte_ring_enqueue(ports_[index_of(port)].rx, packet);
+}
+
+void Rig::settle() {
+  while (dataplane_->worker(0).poll()) {
+  }
+}
+
+std::vector<Frame> Rig::take(const std::string& port) {
+  std::vector<Frame> frames;
+  void* entry = nullptr;
+  while (rte_ring_dequeue(ports_[index_of(port)].tx, &entry) == 0) {
+    auto* const packet = static_cast<rte_mbuf*>(entry);
+    const auto* const data = rte_pktmbuf_mtod(packet, const std::uint8_t*);
+    // ARP questions of the switch are for nobody here.
+    if (packet->data_len > 14 && data[13] != 0x06)
+      frames.emplace_back(data, data + packet->data_len);
+    rte_pktmbuf_free(packet);
+  }
+  return frames;
+}
+
+Result<void> Rig::connect() {
+  const std::string near_port = "vm1";
+  const std::string far_port(config_.scenario.far_port);
+  for (unsigned i = 0; i <= kRemoteHosts; ++i) {
+    dataplane_->neighbors().learn(remote_host(i), remote_host_mac(i), to_ticks(Nanos{0}));
+  }
+  for (std::uint32_t first = 0; first < config_.flow_count; first += kBatch) {
+    const std::uint32_t count = std::min<std::uint32_t>(kBatch, config_.flow_count - first);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      there_.push_back(make_udp(flow_of(config_.scenario, first + i), config_.frame_bytes));
+      send(near_port, there_.back());
+    }
+    settle();
+    const std::vector<Frame> out = take(far_port);
+    for (const Frame& frame : out) {
+      back_.push_back(reply_to(frame, vm1_mac()));
+      send(far_port, back_.back());
+    }
+    settle();
+    const std::size_t answered = take(near_port).size();
+    if (out.size() != count || answered != count) {
+      return fail(
+          fmt::format("of {} first packets {} came out and {} were answered: the policy does "
+                      "not let the flows through",
+                      count, out.size(), answered));
+    }
+  }
+  return {};
+}
+
+// A device that plays a capture file for ever, in the place of a ring.
+Result<std::string> Rig::plug(const std::string& port, std::vector<Frame>& frames) {
+  const std::size_t distinct = frames.size();
+  while (frames.size() < kMinCaptured) frames.push_back(frames[frames.size() % distinct]);
+  std::mt19937 random(42);  // Equal in every run.
+  std::shuffle(frames.begin(), frames.end(), random);
+  const std::string file = config_.folder + "/" + port + ".pcap";
+  if (const auto written = write_pcap(file, frames); !written)
+    return tl::unexpected(written.error());
+  frames.clear();
+  frames.shrink_to_fit();
+  const std::string device = "net_pcap_" + port;
+  const std::string args = "rx_pcap=" + file + ",infinite_rx=1";
+  std::uint16_t ethdev = 0;
+  if (rte_eal_hotplug_add("vdev", device.c_str(), args.c_str()) != 0 ||
+      rte_eth_dev_get_port_by_name(device.c_str(), &ethdev) != 0) {
+    return fail("cannot open " + file + " as a port");
+  }
+  const rte_eth_conf conf{};
+  const bool is_open = rte_eth_dev_configure(ethdev, 1, 1, &conf) == 0 &&
+                       rte_eth_rx_queue_setup(ethdev, 0, 0, 0, nullptr, pool_) == 0 &&
+                       rte_eth_tx_queue_setup(ethdev, 0, 0, 0, nullptr) == 0 &&
+                       rte_eth_dev_start(ethdev) == 0;
+  if (!is_open) return fail("cannot start the capture port of " + file);
+  captures_.push_back(ethdev);
+  dataplane_->worker(0).replug(index_of(port), ethdev);
+  return file;
+}
+
+Result<void> Rig::plug_captures() {
+  std::vector<Frame> none;
+  if (config_.scenario.measures_there) {
+    const auto file = plug("vm1", there_);
+    if (!file) return tl::unexpected(file.error());
+    there_file_ = *file;
+  }
+  const std::string far_port(config_.scenario.far_port);
+  if (config_.scenario.measures_back) {
+    const auto file = plug(far_port, back_);
+    if (!file) return tl::unexpected(file.error());
+    back_file_ = *file;
+  }
+  // What the other port sends has to go somewhere: a sink that takes everything.
+  for (const std::string& port : {std::string("vm1"), far_port}) {
+    const bool is_plugged =
+        port == "vm1" ? config_.scenario.measures_there : config_.scenario.measures_back;
+    if (is_plugged) continue;
+    const std::string device = "net_null_" + port;
+    std::uint16_t ethdev = 0;
+    const rte_eth_conf conf{};
+    const bool is_open = rte_eal_hotplug_add("vdev", device.c_str(), "no-rx=1") == 0 &&
+                         rte_eth_dev_get_port_by_name(device.c_str(), &ethdev) == 0 &&
+                         rte_eth_dev_configure(ethdev, 1, 1, &conf) == 0 &&
+                         rte_eth_rx_queue_setup(ethdev, 0, 0, 0, nullptr, pool_) == 0 &&
+                         rte_eth_tx_queue_setup(ethdev, 0, 0, 0, nullptr) == 0 &&
+                         rte_eth_dev_start(ethdev) == 0;
+    if (!is_open) return fail("cannot open a sink");
+    captures_.push_back(ethdev);
+    dataplane_->worker(0).replug(index_of(port), ethdev);
+  }
+  return {};
+}
+
+Measured Rig::counters() const {
+  Measured m;
+  const dataplane::WorkerStats& stats = dataplane_->worker(0).stats();
+  m.fast = stats.path.fast_packets.read();
+  m.slow = stats.path.slow_packets.read();
+  for (const auto& port : stats.ports) {
+    m.packets += port.rx_packets.read();
+    for (const auto& reason : port.drops) m.drops += reason.read();
+  }
+  return m;
+}
+
+Measured Rig::measure(double seconds) {
+  using Clock = std::chrono::steady_clock;
+  dataplane::Worker& worker = dataplane_->worker(0);
+  for (unsigned i = 0; i <= kRemoteHosts; ++i) {
+    // Nobody answers the switch's questions here: the neighbours are there for as long as we say.
+    dataplane_->neighbors().learn(remote_host(i), remote_host_mac(i),
+                                  to_ticks(dataplane_->clock().now()));
+  }
+  const Measured before = counters();
+  const auto started = Clock::now();
+  const auto until =
+      started + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  const std::uint64_t cycles = rte_rdtsc();
+  while (Clock::now() < until) {
+    for (unsigned i = 0; i < kPollsPerLook; ++i) worker.poll();
+  }
+  Measured m = counters();
+  m.cycles = rte_rdtsc() - cycles;
+  m.seconds = std::chrono::duration<double>(Clock::now() - started).count();
+  m.packets -= before.packets;
+  m.fast -= before.fast;
+  m.slow -= before.slow;
+  m.drops -= before.drops;
+  return m;
+}
+
+std::uint64_t Rig::connection_count() const {
+  return dataplane_->worker(0).connections().connection_total();
+}
+
+}  // namespace gannet::bench

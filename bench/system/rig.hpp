@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The rig: a real switch with a real policy, whose ports are rings while its connections are made
+// and capture files that repeat for ever while it is measured. The worker is polled by the thread
+// that measures; nothing of it is left out.
+#pragma once
+
+#include "bench/system/frames.hpp"
+#include "bench/system/scenario.hpp"
+#include "control/controller.hpp"
+#include "control/policy/host_config.hpp"
+#include "dataplane/dataplane.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+struct rte_ring;
+
+namespace gannet::bench {
+
+struct RigConfig {
+  Scenario scenario;
+  std::uint32_t flow_count = 1'000;
+  unsigned frame_bytes = 64;
+  unsigned rule_count = 1'000;
+  bool has_huge_pages = true;
+  std::string folder;  // For the capture files.
+};
+
+/// What the worker did in a while.
+struct Measured {
+  std::uint64_t packets = 0;  // Received.
+  std::uint64_t fast = 0;     // Forwarded by the flow table.
+  std::uint64_t slow = 0;
+  std::uint64_t drops = 0;
+  std::uint64_t cycles = 0;  // Of the time-stamp counter.
+  double seconds = 0;
+};
+
+class Rig final {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Rig>> create(const RigConfig& config);
+  ~Rig();
+  Rig(const Rig&) = delete;
+  Rig& operator=(const Rig&) = delete;
+
+  /// Opens every connection with a first packet and its answer, and keeps both for measuring.
+  [[nodiscard]] Result<void> connect();
+  /// Writes the kept packets in random order to capture files and plugs those in.
+  [[nodiscard]] Result<void> plug_captures();
+  /// Capture files by direction: there, back; empty if the scenario does not measure it.
+  [[nodiscard]] const std::string& there_file() const { return there_file_; }
+  [[nodiscard]] const std::string& back_file() const { return back_file_; }
+  [[nodiscard]] std::uint32_t buffer_count() const { return buffer_count_; }
+
+  [[nodiscard]] Measured measure(double seconds);
+  [[nodiscard]] std::uint64_t connection_count() const;
+
+ private:
+  struct RigPort {
+    std::string name;
+    std::string device;
+    rte_ring* rx = nullptr;
+    rte_ring* tx = nullptr;
+  };
+
+  explicit Rig(const RigConfig& config) : config_(config) {}
+  [[nodiscard]] Result<void> open();
+  [[nodiscard]] Result<void> add_port(const std::string& name);
+  [[nodiscard]] Result<std::string> plug(const std::string& port, std::vector<Frame>& frames);
+  void send(const std::string& port, const Frame& frame);
+  [[nodiscard]] std::vector<Frame> take(const std::string& port);
+  void settle();
+  [[nodiscard]] Measured counters() const;
+  [[nodiscard]] std::uint16_t index_of(const std::string& port) const;
+
+  RigConfig config_;
+  control::HostConfig host_;
+  std::vector<RigPort> ports_;
+  std::vector<std::uint16_t> captures_;  // Ethdevs.
+  std::unique_ptr<dataplane::Dataplane> dataplane_;
+  std::unique_ptr<control::Controller> controller_;
+  struct rte_mempool* pool_ = nullptr;  // Of packets that the rig makes, and of the capture files.
+  std::uint32_t buffer_count_ = 0;
+  std::vector<Frame> there_, back_;
+  std::string there_file_, back_file_;
+};
+
+}  // namespace gannet::bench

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "bench/system/scenario.hpp"
+
+#include "dataplane/snapshot.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace gannet::bench {
+namespace {
+
+constexpr std::array<Scenario, 6> kScenarios{{
+    {"forward", "vm2", true, true},
+    {"encap", "uplink", true, false},
+    {"decap", "uplink", false, true},
+    {"nat", "uplink", true, true},
+    {"lb", "vm2", true, true},
+    {"full", "uplink", true, true},
+}};
+
+constexpr Mac kVm1{{0x02, 0, 0x0a, 0x0a, 0x01, 0x0b}};
+constexpr unsigned kListenerPorts = 64;         // Of the virtual address.
+constexpr std::uint32_t kSourcePorts = 16'384;  // Of a VM, for each of them.
+constexpr std::uint32_t kNatSources = 1'000;    // Sockets behind the NAT gateway.
+
+constexpr Ip4 ip(unsigned a, unsigned b, unsigned c, unsigned d) {
+  return Ip4{Be32(a << 24 | b << 16 | c << 8 | d)};
+}
+
+bool is_balanced(const Scenario& s) { return s.name == "lb" || s.name == "full"; }
+
+std::string mappings() {
+  std::string text;
+  for (unsigned i = 0; i < kRemoteHosts; ++i) {
+    text += fmt::format(
+        "      10.10.2.{}: {{underlay_ip: 192.0.2.{}, mac: \"02:00:0a:0a:02:{:02x}\"}}\n", 20 + i,
+        20 + i, 20 + i);
+  }
+  return text;
+}
+
+std::string listeners() {
+  std::string text;
+  for (unsigned i = 0; i < kListenerPorts; ++i) {
+    text += fmt::format("      - {{proto: udp, port: {}, backend_pool: pool}}\n", 1'000 + i);
+  }
+  return text;
+}
+
+std::string backends(const Scenario& s) {
+  if (s.name == "lb") return "          - {eni: vm2, port: 5353}\n";
+  std::string text;
+  for (unsigned i = 0; i < kRemoteHosts; ++i) {
+    text += fmt::format("          - {{ip: 10.10.2.{}, port: 5353}}\n", 20 + i);
+  }
+  return text;
+}
+
+// Rules that do not match, as tenants have them, and at the end the one that does.
+std::string rules(const char* peer, unsigned count) {
+  std::string text;
+  for (unsigned i = 0; i + 1 < count; ++i) {
+    text += fmt::format(
+        "      - {{name: r{}, action: deny, proto: tcp, ports: [{}], {}: {{cidr: "
+        "172.{}.{}.0/24}}}}\n",
+        i, 1 + i % 60'000, peer, 16 + i / 256 % 16, i % 256);
+  }
+  return text + fmt::format(
+                    "      - {{name: last, action: allow, proto: udp, "
+                    "{}: any}}\n",
+                    peer);
+}
+
+}  // namespace
+
+std::span<const Scenario> scenarios() { return kScenarios; }
+
+std::optional<Scenario> find_scenario(std::string_view name) {
+  const auto* const found = std::find_if(kScenarios.begin(), kScenarios.end(),
+                                         [name](const Scenario& s) { return s.name == name; });
+  return found == kScenarios.end() ? std::nullopt : std::optional(*found);
+}
+
+std::string policy_of(const Scenario& scenario, unsigned rule_count) {
+  std::string text = fmt::format(
+      "apiVersion: gannet/v1\nkind: Policy\nmetadata: {{name: bench}}\n"
+      "vpcs:\n  shop:\n    vni: 5001\n    cidrs: [10.10.0.0/16]\n    subnets:\n"
+      "      one: {{cidr: 10.10.1.0/24, route_table: out}}\n"
+      "      two: {{cidr: 10.10.2.0/24, route_table: out}}\n"
+      "    mappings:\n{}"
+      "route_tables:\n  out:\n    - {{to: 0.0.0.0/0, via: {{nat_gateway: egress}}}}\n"
+      "security_groups:\n  tenant:\n    default: {{ingress: deny, egress: deny}}\n"
+      "    egress:\n{}    ingress:\n{}"
+      "enis:\n"
+      "  vm1: {{vpc: shop, subnet: one, ips: [10.10.1.11], mac: \"02:00:0a:0a:01:0b\", port: vm1,"
+      " security_groups: [tenant]}}\n"
+      "  vm2: {{vpc: shop, subnet: two, ips: [10.10.2.12], mac: \"02:00:0a:0a:02:0c\", port: vm2,"
+      " security_groups: [tenant]}}\n"
+      "nat_gateways:\n  egress: {{vpc: shop, public_ips: [203.0.113.20], ports_per_eni: 1024}}\n",
+      mappings(), rules("to", rule_count), rules("from", rule_count));
+  if (is_balanced(scenario)) {
+    text += fmt::format(
+        "load_balancers:\n  front:\n    vpc: shop\n    vip: 10.10.9.9\n    listeners:\n{}"
+        "    backend_pools:\n      pool:\n        backends:\n{}",
+        listeners(), backends(scenario));
+  }
+  return text;
+}
+
+UdpFlow flow_of(const Scenario& scenario, std::uint32_t number) {
+  UdpFlow flow{kVm1, dataplane::kGatewayMac, ip(10, 10, 1, 11), {}, 0, 0};
+  flow.source_port = static_cast<std::uint16_t>(10'000 + number % kSourcePorts);
+  flow.destination_port = static_cast<std::uint16_t>(1'000 + number / kSourcePorts);
+  if (is_balanced(scenario)) {
+    flow.destination = ip(10, 10, 9, 9);
+  } else if (scenario.name == "forward") {
+    flow.destination = ip(10, 10, 2, 12);
+  } else if (scenario.name == "nat") {
+    flow.source_port = static_cast<std::uint16_t>(10'000 + number % kNatSources);
+    flow.destination_port = 53;
+    flow.destination = Ip4{Be32((198u << 24 | 18u << 16) + number / kNatSources)};
+  } else {
+    flow.destination = ip(10, 10, 2, 20 + number % kRemoteHosts);
+  }
+  return flow;
+}
+
+std::string host_of(std::uint32_t connections) {
+  return fmt::format(
+      "apiVersion: gannet/v1\nkind: HostConfig\nworkers: {{cores: [1], idle: spin}}\n"
+      "memory: {{size: 512MiB, hugepages: auto}}\ncapacity: {{connections: {}}}\n"
+      "underlay: {{port: uplink, ips: [192.0.2.11/24], gateway: 192.0.2.1, mtu: 1600}}\n"
+      "ports:\n  uplink: {{type: vdev, args: net_ring_uplink}}\n"
+      "  vm1: {{type: vdev, args: net_ring_vm1}}\n  vm2: {{type: vdev, args: net_ring_vm2}}\n",
+      connections);
+}
+
+Ip4 remote_host(unsigned index) {
+  return index < kRemoteHosts ? ip(192, 0, 2, 20 + index) : ip(192, 0, 2, 1);
+}
+
+Mac remote_host_mac(unsigned index) {
+  return Mac{{0x02, 0, 0, 0, 0x01, static_cast<std::uint8_t>(index)}};
+}
+
+Mac vm1_mac() { return kVm1; }
+
+}  // namespace gannet::bench
