@@ -36,17 +36,8 @@ bool has_bad_checksum(const rte_mbuf* packet) {
 
 }  // namespace
 
-void FastPath::read(const Burst& burst) {
-  for (unsigned i = 0; i < burst.count; ++i) {
-    if (i + kPrefetchAhead < burst.count) {
-      __builtin_prefetch(rte_pktmbuf_mtod(burst.packets[i + kPrefetchAhead], const void*));
-    }
-    read_one(burst.port, burst.packets[i], burst.policy, i);
-  }
-}
-
-void FastPath::read_one(const PortContext& port, rte_mbuf* packet, const Snapshot& policy,
-                        unsigned i) {
+[[gnu::always_inline]] inline void FastPath::read_one(const PortContext& port, rte_mbuf* packet,
+                                                      const Snapshot& policy, unsigned i) {
   Slot& slot = slots_[i];
   slot.shape = Shape::kOdd;
   slot.ref = {};
@@ -77,14 +68,25 @@ void FastPath::read_one(const PortContext& port, rte_mbuf* packet, const Snapsho
       slot.tunnel_source = tunnel.source;
     }
   }
-  if (read_common_v4(frame, size, zone, slot.packet, slot.key4)) [[likely]] {
+  flows::Ip4Key::Words key4;
+  if (read_common_v4(frame, size, zone, slot.packet, key4)) [[likely]] {
     slot.shape = Shape::kV4;
-    slot.hash = connections_.v4().hash_of(slot.key4);
+    slot.hash = connections_.v4().hash_of(key4);
+    store(reinterpret_cast<std::uint8_t*>(&slot.key4), key4);
     connections_.v4().index().prefetch(slot.hash);
   } else if (read_common_v6(frame, size, zone, slot.packet, keys6_[i])) {
     slot.shape = Shape::kV6;
     slot.hash = connections_.v6().hash_of(keys6_[i]);
     connections_.v6().index().prefetch(slot.hash);
+  }
+}
+
+void FastPath::read(const Burst& burst) {
+  for (unsigned i = 0; i < burst.count; ++i) {
+    if (i + kPrefetchAhead < burst.count) {
+      __builtin_prefetch(rte_pktmbuf_mtod(burst.packets[i + kPrefetchAhead], const void*));
+    }
+    read_one(burst.port, burst.packets[i], burst.policy, i);
   }
 }
 
@@ -107,18 +109,10 @@ void FastPath::look_up(unsigned count) {
   }
 }
 
-FastPath::Fate FastPath::forward(const Slot& slot, const Burst& burst, rte_mbuf* packet) {
-  if (slot.shape == Shape::kV4) [[likely]]
-    return forward_key(slot, slot.key4, burst, packet);
-  if (slot.shape == Shape::kV6) {
-    return forward_key(slot, keys6_[static_cast<std::size_t>(&slot - slots_)], burst, packet);
-  }
-  return Fate::kSlow;
-}
-
 template <typename Key>
-FastPath::Fate FastPath::forward_key(const Slot& slot, const Key& key, const Burst& burst,
-                                     rte_mbuf* packet) {
+[[gnu::always_inline]] inline FastPath::Fate FastPath::forward_key(const Slot& slot, const Key& key,
+                                                                   const Burst& burst,
+                                                                   rte_mbuf* packet) {
   auto& table = connections_.table<Key>();
   flows::FlowRef ref = slot.ref;
   if (!ref.is_valid() || !(table.flow(ref).key == key)) {
@@ -178,9 +172,9 @@ bool FastPath::exceeds_rate(const Burst& burst, const rte_mbuf* packet) {
 }
 
 template <typename Key>
-FastPath::Fate FastPath::forward_hit(const Slot& slot, flows::FlowRef ref, std::uint64_t mac,
-                                     const flows::NextHop& hop, const Burst& burst,
-                                     rte_mbuf* packet) {
+[[gnu::always_inline]] inline FastPath::Fate FastPath::forward_hit(
+    const Slot& slot, flows::FlowRef ref, std::uint64_t mac, const flows::NextHop& hop,
+    const Burst& burst, rte_mbuf* packet) {
   const flows::Flow<Key>& flow = connections_.table<Key>().flow(ref);
   const CommonPacket& common = slot.packet;
   const Nanos now = burst.now;
@@ -221,6 +215,27 @@ FastPath::Fate FastPath::forward_hit(const Slot& slot, flows::FlowRef ref, std::
   packet->pkt_len = out_bytes;
   transmitter_.send(hop.port, packet, burst.port.index, now);
   return Fate::kForwarded;
+}
+
+[[gnu::always_inline]] inline FastPath::Fate FastPath::forward(const Slot& slot, const Burst& burst,
+                                                               rte_mbuf* packet) {
+  if (slot.shape == Shape::kV4) [[likely]]
+    return forward_key(slot, slot.key4, burst, packet);
+  if (slot.shape == Shape::kV6) {
+    return forward_key(slot, keys6_[static_cast<std::size_t>(&slot - slots_)], burst, packet);
+  }
+  return Fate::kSlow;
+}
+
+unsigned FastPath::forward_until_slow(const Burst& burst, unsigned i) {
+  unsigned forwarded = 0;
+  for (; i < burst.count; ++i) {
+    const Fate fate = forward(slots_[i], burst, burst.packets[i]);
+    if (fate == Fate::kSlow) break;
+    forwarded += fate == Fate::kForwarded;
+  }
+  counters_.fast_packets.add(forwarded);
+  return i;
 }
 
 }  // namespace gannet::dataplane

@@ -49,15 +49,10 @@ class FastPath final {
   void process(const Burst& burst, Slow&& slow) {
     read(burst);
     look_up(burst.count);
-    unsigned forwarded = 0;
-    for (unsigned i = 0; i < burst.count; ++i) {
-      switch (forward(slots_[i], burst, burst.packets[i])) {
-        case Fate::kForwarded: ++forwarded; break;
-        case Fate::kHandedOver: break;
-        case Fate::kSlow: slow(burst.packets[i]); break;
-      }
+    for (unsigned i = forward_until_slow(burst, 0); i < burst.count;
+         i = forward_until_slow(burst, i + 1)) {
+      slow(burst.packets[i]);
     }
-    counters_.fast_packets.add(forwarded);
   }
 
  private:
@@ -81,6 +76,8 @@ class FastPath final {
   void read_one(const PortContext& port, rte_mbuf* packet, const Snapshot& policy, unsigned i);
   void look_up(unsigned count);
 
+  // Goes on from packet i to the next that is for the slow path. \return its place, or the count.
+  unsigned forward_until_slow(const Burst& burst, unsigned i);
   Fate forward(const Slot& slot, const Burst& burst, rte_mbuf* packet);
   template <typename Key>
   Fate forward_key(const Slot& slot, const Key& key, const Burst& burst, rte_mbuf* packet);

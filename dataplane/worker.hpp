@@ -101,6 +101,8 @@ class Worker final {
   [[nodiscard]] std::uint16_t id() const { return config_.tracking.worker; }
   /// Shows the worker's packets to a tap from now on; null: to none any more.
   void set_tap(CaptureTap* tap) { transmitter_.set_tap(tap); }
+  /// Lets another DPDK device with one queue pair take a port's place; it stays the caller's.
+  void replug(std::uint16_t port, std::uint16_t ethdev) { ports_[port].ethdev = ethdev; }
   /// Puts a frame on a port as if the switch had made it; takes ownership.
   void inject(std::uint16_t port, rte_mbuf* packet);
 

@@ -31,7 +31,10 @@ class FlowTable {
                                                                  const HashSeed& seed, Ticks now,
                                                                  bool use_huge_pages);
 
-  [[nodiscard]] std::uint64_t hash_of(const Key& key) const { return hash(key, seed_); }
+  template <typename KeyOrWords>
+  [[nodiscard]] std::uint64_t hash_of(const KeyOrWords& key) const {
+    return hash(key, seed_);
+  }
   [[nodiscard]] const FlowIndex& index() const { return index_; }
   [[nodiscard]] Record& operator[](std::uint32_t i) { return records_[i]; }
   [[nodiscard]] const Record& operator[](std::uint32_t i) const { return records_[i]; }

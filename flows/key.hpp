@@ -109,10 +109,12 @@ namespace detail {
 }  // namespace detail
 
 /// A keyed hash by folded multiplication (NH of UMAC, RFC 4418, 5.2.2, then one more round to mix).
-[[nodiscard]] inline std::uint64_t hash(const Ip4Key& key, const HashSeed& seed) {
-  const auto k = Ip4Key::words(key);
+[[nodiscard]] inline std::uint64_t hash(const Ip4Key::Words& k, const HashSeed& seed) {
   const auto mixed = detail::multiply_fold(k.w[0] + seed.words[0], k.w[1] + seed.words[1]);
   return detail::multiply_fold(mixed ^ seed.words[2], seed.words[3]);
+}
+[[nodiscard]] inline std::uint64_t hash(const Ip4Key& key, const HashSeed& seed) {
+  return hash(Ip4Key::words(key), seed);
 }
 [[nodiscard]] inline std::uint64_t hash(const Ip6Key& key, const HashSeed& seed) {
   const auto k = Ip6Key::words(key);
