@@ -103,6 +103,11 @@ namespace detail {
   key.tuple.source = ip.source;
   key.tuple.destination = ip.destination;
   out = {frame, size, static_cast<std::uint16_t>(payload + 40), ip.next_header, false};
+  // Over IPv6 UDP has to have a checksum (RFC 8200, 8.1).
+  if (ip.next_header == packet::kProtoUdp &&
+      packet::header_at<packet::UdpHeader>(frame + kEthernetBytes + 40).checksum.raw() == 0) {
+    return false;
+  }
   std::uint32_t ports;
   const bool is_common =
       detail::read_common_l4(frame + kEthernetBytes + 40, payload, ip.next_header, ports);

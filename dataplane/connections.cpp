@@ -195,6 +195,7 @@ Admission Connections::open(FirstPacket& first, const PacketFacts& facts, std::u
   auto& records = table<Key>();
   const std::uint32_t index = allocate<Key>(first.now);
   if (index == kNoConnection) return refuse(DropReason::connection_table_full);
+  if (replaces == index) replaces = kNoConnection;  // It had to make room, for its own successor.
   auto& connection = records[index];
   const auto give_back = [&](DropReason reason) {
     connection.flows[0].kind = connection.flows[1].kind = flows::FlowKind::kUnindexed;

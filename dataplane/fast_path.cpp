@@ -128,7 +128,7 @@ template <typename Key>
                        flow.kind == flows::FlowKind::kForward &&
                        flow.tunnel_source == slot.tunnel_source &&
                        flow.destination_mac.raw() == destination_mac(slot.packet.frame) &&
-                       slot.packet.ip_bytes <= flow.action.max_ip_bytes;
+                       slot.packet.frame_bytes - kEthernetBytes <= flow.action.max_ip_bytes;
   if (!applies) return Fate::kSlow;
   const flows::NextHop& hop = burst.policy.next_hops[flow.action.next_hop];
   std::uint64_t mac = 0;

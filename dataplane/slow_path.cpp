@@ -114,12 +114,20 @@ Outcome SlowPath::handle(SlowPacket& packet, const Snapshot& policy, Nanos now) 
   return drop(DropReason::unsupported_ethertype);
 }
 
-void SlowPath::account(const Outcome& outcome, std::uint32_t frame_bytes, Ticks now) {
-  if (outcome.family == Family::kIpv4) {
-    connections_.account<Ip4Key>(outcome.flow, frame_bytes, now, true);
+Outcome SlowPath::follow(SlowPacket& packet, const Outcome& first, const Snapshot& policy,
+                         Nanos now) {
+  const std::uint32_t bytes = packet.frame.size;
+  const bool is_v4 = first.family == Family::kIpv4;
+  Outcome outcome =
+      is_v4 ? limit<Ip4Key>(packet, first, policy, now) : limit<Ip6Key>(packet, first, policy, now);
+  outcome.tuple = first.tuple;
+  if (outcome.disposition != Disposition::kForward) return outcome;
+  if (is_v4) {
+    connections_.account<Ip4Key>(outcome.flow, bytes, to_ticks(now), true);
   } else {
-    connections_.account<Ip6Key>(outcome.flow, frame_bytes, now, true);
+    connections_.account<Ip6Key>(outcome.flow, bytes, to_ticks(now), true);
   }
+  return outcome;
 }
 
 void SlowPath::abandon(const Outcome& outcome, Ticks now) {
@@ -326,6 +334,9 @@ Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uin
   const Outcome limited = limit<Key>(packet, forward, policy, now);
   if (limited.disposition == Disposition::kForward) {
     connections_.account<Key>(forward.flow, packet.frame.size, to_ticks(now), true);
+  } else if (forward.redirect_worker != kNoIndex) {
+    // Nobody has told the other worker about the replies, and later packets would not.
+    abandon(forward, to_ticks(now));
   }
   return limited;
 }

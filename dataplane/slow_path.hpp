@@ -67,8 +67,10 @@ class SlowPath final {
   [[nodiscard]] const Key& reply_key(flows::FlowRef ref) {
     return connections_.table<Key>()[ref.connection()].flow(opposite(ref.direction())).key;
   }
-  /// Counts another packet (a later fragment) for the flow of an outcome.
-  void account(const Outcome& outcome, std::uint32_t frame_bytes, Ticks now);
+  /// A later fragment of a packet whose first one is forwarded: by the same flow, if its own TTL
+  /// and size allow it. `packet` is parsed.
+  [[nodiscard]] Outcome follow(SlowPacket& packet, const Outcome& first, const Snapshot& policy,
+                               Nanos now);
   /// Ends a connection that has just been opened but cannot work.
   void abandon(const Outcome& outcome, Ticks now);
 

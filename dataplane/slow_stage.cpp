@@ -113,10 +113,12 @@ void SlowStage::process(std::uint16_t port, rte_mbuf* packet, bool is_handed_ove
     transmitter_.drop(packet, port, DropReason::eni_rate_limit);
     return;
   }
-  act(job, decide(job));
+  Outcome outcome = decide(job);
+  act(job, outcome);
 }
 
-void SlowStage::act(Job& job, const Outcome& outcome) {
+// Leaves in `outcome` what has become of it.
+void SlowStage::act(Job& job, Outcome& outcome) {
   if (outcome.is_first) counters_.first_packets.add(1);
   switch (outcome.disposition) {
     case Disposition::kDrop: return drop(job, outcome);
@@ -146,8 +148,12 @@ bool SlowStage::announce_redirect(Job& job, const Outcome& outcome) {
   return false;
 }
 
-void SlowStage::forward(Job& job, const Outcome& outcome) {
-  if (outcome.redirect_worker != kNoIndex && !announce_redirect(job, outcome)) return;
+void SlowStage::forward(Job& job, Outcome& outcome) {
+  if (outcome.redirect_worker != kNoIndex && !announce_redirect(job, outcome)) {
+    outcome.disposition = Disposition::kDrop;  // Later fragments too: the connection is gone.
+    outcome.reason = DropReason::handover_full;
+    return;
+  }
   if (outcome.family == Family::kIpv4) {
     emit<flows::Ip4Key>(job, outcome.flow, outcome.is_translated, outcome.redirect_worker);
   } else {
@@ -172,6 +178,12 @@ void SlowStage::emit(Job& job, flows::FlowRef ref, bool is_translated, std::uint
   if (ip_bytes > action.max_ip_bytes) {
     emit_fragments(job, hop, action.flags, action.outer_source_port, action.max_ip_bytes,
                    via_worker);
+    return;
+  }
+  // What lies behind the packet is worth no frame that is larger than the path.
+  const bool is_padded_too_far = job.frame.size - parsed.l3_offset > action.max_ip_bytes;
+  if (is_padded_too_far && !job.frame.resize(parsed.end_offset)) {
+    transmitter_.drop(job.packet, job.port.index, DropReason::no_buffer);
     return;
   }
   finish(job, job.packet, job.frame, hop, action.flags, action.outer_source_port, parsed.tos,
@@ -322,6 +334,13 @@ void SlowStage::collect(Job& job) {
   drop_all(result);
 }
 
+// A fragment that has waited.
+DropReason SlowStage::read_again(Job& job) const {
+  const DropReason received = receive(job);
+  if (received != DropReason::kNone) return received;
+  return reason_of(packet::parse(job.frame.data, job.frame.size, job.parsed));
+}
+
 // All fragments of a packet, in order: the first decides, the others follow it.
 void SlowStage::act_on_whole(Fragments::Result& whole, const Job& last) {
   Outcome verdict;
@@ -339,14 +358,16 @@ void SlowStage::act_on_whole(Fragments::Result& whole, const Job& last) {
       continue;
     }
     job.frame = frame_of(packet);
-    const bool is_readable =
-        receive(job) == DropReason::kNone &&
-        packet::parse(job.frame.data, job.frame.size, job.parsed) == packet::ParseError::kNone;
-    if (!is_readable) verdict.disposition = Disposition::kDrop;
-    if (verdict.disposition == Disposition::kForward) {
-      slow_path_.account(verdict, job.frame.size, to_ticks(job.now));
+    Outcome outcome = verdict;
+    const DropReason unreadable = read_again(job);
+    if (unreadable != DropReason::kNone) {
+      outcome.disposition = Disposition::kDrop;
+      outcome.reason = unreadable;
+    } else if (verdict.disposition == Disposition::kForward) {
+      SlowPacket slow{job.frame, job.in, job.is_handed_over, 0, nullptr, job.parsed};
+      outcome = slow_path_.follow(slow, verdict, job.policy, job.now);
     }
-    act(job, verdict);
+    act(job, outcome);
   }
 }
 

@@ -70,10 +70,11 @@ class SlowStage final {
   static constexpr unsigned kMaxWaitingPerNeighbor = 16;
 
   [[nodiscard]] DropReason receive(Job& job) const;
+  [[nodiscard]] DropReason read_again(Job& job) const;
   [[nodiscard]] Outcome decide(Job& job);
-  void act(Job& job, const Outcome& outcome);
+  void act(Job& job, Outcome& outcome);
   void act_on_whole(Fragments::Result& whole, const Job& first);
-  void forward(Job& job, const Outcome& outcome);
+  void forward(Job& job, Outcome& outcome);
   template <typename Key>
   void emit(Job& job, flows::FlowRef flow, bool is_translated, std::uint16_t via_worker);
   void emit_fragments(Job& job, const flows::NextHop& hop, std::uint16_t flags, Be16 source_port,

@@ -66,6 +66,7 @@ void FlowTable<Key>::release(std::uint32_t i) {
   for (const Direction d : {Direction::kForward, Direction::kReverse}) {
     if (record.flow(d).kind == FlowKind::kUnindexed) continue;
     index_.erase(hash_of(record.flow(d).key), FlowRef(i, d));
+    record.flow(d).kind = FlowKind::kUnindexed;  // For who has found it before, in the same burst.
   }
   clear_embryonic(i);
   wheel_.disarm(i);

@@ -53,7 +53,7 @@ class FlowTable {
   /// Makes the record's flows findable, but for a reverse one of kind kUnindexed. Neither key is in
   /// the table. \return false if the index has no room; the record can then only be released.
   [[nodiscard]] bool publish(std::uint32_t i);
-  /// Takes a record out of everything and frees it.
+  /// Takes a record out of everything and frees it; its flows are of kind kUnindexed from now on.
   void release(std::uint32_t i);
 
   /// Arms, or moves, the record's timer.

@@ -64,6 +64,16 @@ TYPED_TEST(FlowTableOf, FindsBothFlowsOfAConnection) {
   EXPECT_FALSE(table->find(reverse).is_valid());
 }
 
+TYPED_TEST(FlowTableOf, AReleasedRecordsFlowsCarryNothing) {
+  auto table = make_table<TypeParam>(10);
+  const std::uint32_t i = add(*table, numbered_key<TypeParam>(1), numbered_key<TypeParam>(2));
+  ASSERT_NE(i, kNoConnection);
+  table->release(i);
+  // Somebody may have looked them up before the release.
+  EXPECT_EQ((*table)[i].flows[0].kind, FlowKind::kUnindexed);
+  EXPECT_EQ((*table)[i].flows[1].kind, FlowKind::kUnindexed);
+}
+
 TYPED_TEST(FlowTableOf, RedirectsHaveOneFlowOnly) {
   auto table = make_table<TypeParam>(10);
   const std::uint32_t i = table->allocate();
