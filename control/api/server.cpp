@@ -23,6 +23,7 @@ namespace gannet::control {
 namespace {
 
 constexpr std::size_t kMaxBodyBytes = std::size_t{128} << 20;
+constexpr std::size_t kMaxHeaderBytes = std::size_t{64} << 10;
 constexpr int kBacklog = 64;
 constexpr int kIdleSeconds = 15;
 
@@ -156,6 +157,7 @@ Result<void> ApiServer::bind(event_base* base) {
   if (listener == nullptr) return fail("cannot listen on " + socket_ + ": " + reason());
   is_bound_ = true;
   http_ = evhttp_new(base);
+  evhttp_set_max_headers_size(http_, static_cast<ssize_t>(kMaxHeaderBytes));
   evhttp_set_max_body_size(http_, static_cast<ssize_t>(kMaxBodyBytes));
   // A client that sends nothing, or half of something, does not keep its connection for ever.
   evhttp_set_timeout(http_, kIdleSeconds);

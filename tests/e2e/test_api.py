@@ -202,6 +202,9 @@ def test_oversize_and_deep_bodies_are_refused(city):
     deep = b"[" * 1_000_000
     body = b"POST /v1/plan HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(deep) + deep
     assert b"400" in ask(city.gannet, body, 20)
+    keys = b"{" + b",".join(b'"%d":0' % n for n in range(300_000)) + b"}"
+    body = b"POST /v1/plan HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(keys) + keys
+    assert b"400" in ask(city.gannet, body, 20)
     text = json.dumps({"files": [{"name": "deep", "text": "[" * 100_000}]}).encode()
     body = b"POST /v1/plan HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(text) + text
     assert b"422" in ask(city.gannet, body, 20)
