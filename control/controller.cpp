@@ -44,8 +44,9 @@ bool has_pool(const Policy& policy, const std::string& pool) {
 
 }  // namespace
 
-Controller::Controller(const HostConfig& host, HostFacts facts, dataplane::Dataplane& dataplane)
-    : host_(host), facts_(std::move(facts)), dataplane_(dataplane) {
+Controller::Controller(const HostConfig& host, HostFacts facts, dataplane::Dataplane& dataplane,
+                       OffloadManager* offload)
+    : host_(host), facts_(std::move(facts)), dataplane_(dataplane), offload_(offload) {
   history_.push_back({0, std::chrono::system_clock::now(), {}, {}});
   // An empty policy is one: the switch answers for its underlay address and drops the rest by name.
   const auto published = compile_and_publish(history_.back().policy, 0);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "control/compile/compiler.hpp"
+#include "control/offload_manager.hpp"
 #include "control/policy/diagnostic.hpp"
 #include "control/policy/diff.hpp"
 #include "control/policy/host_config.hpp"
@@ -48,7 +49,9 @@ struct ApplyResult {
 
 class Controller final {
  public:
-  Controller(const HostConfig& host, HostFacts facts, dataplane::Dataplane& dataplane);
+  /// \param offload null if there is no card.
+  Controller(const HostConfig& host, HostFacts facts, dataplane::Dataplane& dataplane,
+             OffloadManager* offload = nullptr);
 
   /// Decodes and validates texts as one policy against this host. Nothing is changed.
   [[nodiscard]] std::optional<Policy> check(const std::vector<PolicyText>& texts,
@@ -76,6 +79,8 @@ class Controller final {
   [[nodiscard]] const SnapshotNames& names() const { return names_; }
   [[nodiscard]] std::uint32_t generation() const { return generation_; }
   [[nodiscard]] dataplane::Dataplane& dataplane() { return dataplane_; }
+  /// Null if there is no card, or one that cannot hold rules.
+  [[nodiscard]] OffloadManager* offload() { return offload_; }
   [[nodiscard]] const BackendStates& backends() const { return backends_; }
   /// Matches of a rule of the snapshot in force, and of its namesakes before it, since the start.
   [[nodiscard]] std::uint64_t rule_hits(std::uint32_t rule) const;
@@ -88,6 +93,7 @@ class Controller final {
   const HostConfig& host_;
   HostFacts facts_;
   dataplane::Dataplane& dataplane_;
+  OffloadManager* offload_;
   Identities identities_;
   BackendStates backends_;
   std::map<BackendId, std::optional<std::chrono::steady_clock::time_point>> draining_until_;

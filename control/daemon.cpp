@@ -76,6 +76,40 @@ HostFacts facts_of(const HostConfig& host, dataplane::Dataplane& dataplane) {
   return facts;
 }
 
+std::vector<std::string> card_ports_of(const HostConfig& host) {
+  std::vector<std::string> ports;
+  if (!host.nic) return ports;
+  ports.push_back(*host.nic->uplink);
+  for (const Reference& vf : host.nic->vfs) ports.push_back(*vf);
+  return ports;
+}
+
+std::optional<dataplane::OffloadSettings> offload_settings_of(const HostConfig& host) {
+  if (!host.nic) return std::nullopt;
+  dataplane::OffloadSettings settings;
+  settings.min_packets = host.offload.min_packets;
+  settings.is_strict_tcp = host.tracking.strict_tcp == StrictTcp::kTrue;
+  settings.guard_ip_bytes = offload_config_of(host).guards.max_ip_bytes;
+  return settings;
+}
+
+OffloadManagerConfig offload_config_of(const HostConfig& host) {
+  OffloadManagerConfig config;
+  for (const std::string& name : card_ports_of(host)) {
+    const auto at = std::find_if(host.ports.begin(), host.ports.end(),
+                                 [&name](const HostPort& port) { return port.name == name; });
+    config.ports.push_back(static_cast<std::uint16_t>(at - host.ports.begin()));
+  }
+  // What a tunnel carries is the least of all paths: the MTU counts neither Ethernet header, but
+  // the inner one is tunnelled, so that the sum is the same.
+  constexpr unsigned kTunnelBytes = packet::kVxlanOverIpv4Bytes;
+  config.guards.max_ip_bytes = static_cast<std::uint16_t>(*host.underlay.mtu - kTunnelBytes);
+  config.guards.vxlan_port = host.underlay.vxlan_port;
+  config.engine.max_rules_per_eni = host.offload.max_rules_per_eni;
+  config.is_enabled = host.offload.mode == OffloadMode::kAuto;
+  return config;
+}
+
 Result<std::unique_ptr<Daemon>> Daemon::create(const HostConfig& host) {
   std::unique_ptr<Daemon> daemon(new Daemon(host));
   daemon->base_ = event_base_new();
@@ -101,24 +135,61 @@ Result<void> Daemon::open_dataplane() {
   if (const auto checked = check_interfaces(host_); !checked) {
     return tl::unexpected(checked.error());
   }
+  if (const auto started = start_eal(); !started) return started;
+  if (const auto opened = open_card(); !opened) return opened;
+  if (const auto opened = open_ports(); !opened) return opened;
+  if (const auto opened = open_control(); !opened) return opened;
+  dataplane_->start();
+  return {};
+}
+
+Result<void> Daemon::start_eal() {
   const std::vector<std::string> pci = pci_addresses(host_);
   std::vector<const char*> pci_devices;
   for (const std::string& address : pci) pci_devices.push_back(address.c_str());
+  const std::string driver = emulated_card_driver();
+  const char* const plugins[] = {driver.c_str()};
   dataplane::EalConfig eal;
   eal.memory_bytes = host_.memory.size->bytes;
   eal.huge_pages = huge_pages_of(host_.memory.hugepages);
   eal.pci_devices = pci_devices;
+  if (host_.nic && host_.nic->type == NicType::kEmulated) eal.plugins = plugins;
   auto started = dataplane::Eal::start(eal);
   if (!started) return tl::unexpected(started.error());
   eal_.emplace(std::move(*started));
+  return {};
+}
 
+Result<void> Daemon::open_card() {
+  if (!host_.nic || host_.nic->type != NicType::kEmulated) return {};
+  std::vector<std::string> wires;
+  for (const std::string& name : card_ports_of(host_)) {
+    wires.push_back(devargs_of(*host_.ports.find(name), *host_.underlay.mtu));
+  }
+  auto card = EmulatedCard::open({wires, host_.nic->profile, host_.nic->arguments});
+  if (!card) return tl::unexpected(card.error());
+  card_.emplace(std::move(*card));
+  return {};
+}
+
+Result<void> Daemon::open_ports() {
+  const std::vector<std::string> on_card = card_ports_of(host_);
   std::vector<std::string> devices;
-  for (const HostPort& port : host_.ports) devices.push_back(devargs_of(port, *host_.underlay.mtu));
+  std::vector<bool> hangs_on_card;
+  for (const HostPort& port : host_.ports) {
+    const auto wire = std::find(on_card.begin(), on_card.end(), port.name);
+    hangs_on_card.push_back(wire != on_card.end());
+    devices.push_back(card_ && wire != on_card.end()
+                          ? card_->representor(static_cast<std::size_t>(wire - on_card.begin()))
+                          : devargs_of(port, *host_.underlay.mtu));
+  }
   std::vector<dataplane::PortConfig> ports;
   for (const HostPort& port : host_.ports) {
     const bool is_uplink = port.name == *host_.underlay.port;
-    ports.push_back({port.name.c_str(), devices[ports.size()].c_str(),
-                     is_uplink ? *host_.underlay.mtu : std::uint16_t{0}, is_uplink});
+    const std::size_t i = ports.size();
+    ports.push_back({port.name.c_str(), devices[i].c_str(),
+                     is_uplink ? *host_.underlay.mtu : std::uint16_t{0}, is_uplink,
+                     hangs_on_card[i]});
   }
   std::vector<unsigned> cores;
   for (const auto& core : host_.workers.cores) cores.push_back(*core);
@@ -131,20 +202,30 @@ Result<void> Daemon::open_dataplane() {
   config.tracking = tracking_of(host_, clock.now(), eal_->has_huge_pages());
   config.fragment_timeout = ticks(host_.timers.fragment);
   config.buffer_count = static_cast<std::uint32_t>(
-      std::max<std::uint64_t>(eal.memory_bytes / 2 / kBytesPerBuffer, kMinBuffers));
+      std::max<std::uint64_t>(host_.memory.size->bytes / 2 / kBytesPerBuffer, kMinBuffers));
   config.max_mtu = *host_.underlay.mtu;
+  config.offload = offload_settings_of(host_);
   config.clock = clock;
   auto dataplane = dataplane::Dataplane::create(config);
   if (!dataplane) return tl::unexpected(dataplane.error());
   dataplane_ = std::move(*dataplane);
-  controller_ = std::make_unique<Controller>(host_, facts_of(host_, *dataplane_), *dataplane_);
-  routes_ = std::make_unique<ApiRoutes>(base_, *controller_);
-  if (host_.metrics && host_.metrics->listen.is_given) {
-    auto metrics = MetricsServer::listen(base_, *host_.metrics->listen, *controller_);
-    if (!metrics) return tl::unexpected(metrics.error());
-    metrics_ = std::move(*metrics);
+  return {};
+}
+
+Result<void> Daemon::open_control() {
+  if (host_.nic) {
+    auto offload = OffloadManager::create(offload_config_of(host_), *dataplane_);
+    // A card that can hold no rule is still a card: everything goes by software.
+    if (!offload) fmt::print(stderr, "gannetd: {}\n", offload.error().message);
+    if (offload) offload_ = std::move(*offload);
   }
-  dataplane_->start();
+  controller_ = std::make_unique<Controller>(host_, facts_of(host_, *dataplane_), *dataplane_,
+                                             offload_.get());
+  routes_ = std::make_unique<ApiRoutes>(base_, *controller_);
+  if (!host_.metrics || !host_.metrics->listen.is_given) return {};
+  auto metrics = MetricsServer::listen(base_, *host_.metrics->listen, *controller_);
+  if (!metrics) return tl::unexpected(metrics.error());
+  metrics_ = std::move(*metrics);
   return {};
 }
 
@@ -204,7 +285,9 @@ Daemon::~Daemon() {
   api_.reset();
   routes_.reset();
   controller_.reset();
+  offload_.reset();
   dataplane_.reset();
+  card_.reset();
   eal_.reset();
   if (base_ != nullptr) event_base_free(base_);
 }

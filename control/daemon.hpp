@@ -6,7 +6,9 @@
 #include "control/api/routes.hpp"
 #include "control/api/server.hpp"
 #include "control/controller.hpp"
+#include "control/emulated_card.hpp"
 #include "control/metrics.hpp"
+#include "control/offload_manager.hpp"
 #include "control/policy/host_config.hpp"
 #include "dataplane/dataplane.hpp"
 #include "dataplane/eal.hpp"
@@ -25,6 +27,12 @@ namespace gannet::control {
 [[nodiscard]] dataplane::TrackingConfig tracking_of(const HostConfig& host, Nanos now,
                                                     bool has_huge_pages);
 [[nodiscard]] HostFacts facts_of(const HostConfig& host, dataplane::Dataplane& dataplane);
+/// What flows need to go to the host's card; nothing if it has none.
+[[nodiscard]] std::optional<dataplane::OffloadSettings> offload_settings_of(const HostConfig& host);
+/// How its card is used.
+[[nodiscard]] OffloadManagerConfig offload_config_of(const HostConfig& host);
+/// The names of the ports that hang on the host's card, the uplink's first.
+[[nodiscard]] std::vector<std::string> card_ports_of(const HostConfig& host);
 
 class Daemon final {
  public:
@@ -42,6 +50,10 @@ class Daemon final {
   explicit Daemon(const HostConfig& host) : host_(host) {}
 
   [[nodiscard]] Result<void> open_dataplane();
+  [[nodiscard]] Result<void> start_eal();
+  [[nodiscard]] Result<void> open_card();
+  [[nodiscard]] Result<void> open_ports();
+  [[nodiscard]] Result<void> open_control();
   [[nodiscard]] Result<void> open_sockets();
   void watch_signals();
   void tell_systemd(const char* state) const;
@@ -51,7 +63,9 @@ class Daemon final {
   event_base* base_ = nullptr;
   std::vector<event*> events_;
   std::optional<dataplane::Eal> eal_;
+  std::optional<EmulatedCard> card_;
   std::unique_ptr<dataplane::Dataplane> dataplane_;
+  std::unique_ptr<OffloadManager> offload_;  // Null: there is no card.
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<ApiRoutes> routes_;
   std::unique_ptr<ApiServer> api_;

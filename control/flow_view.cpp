@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/flow_view.hpp"
 
+#include "control/offload_view.hpp"
 #include "control/rehearsal.hpp"
 
 #include <algorithm>
@@ -38,6 +39,8 @@ FlowRecord record_of(const flows::Connection<Key>& c, std::uint16_t worker, std:
   r.age = now - c.shared.created;
   r.idle = now - c.last_seen();
   r.generation = c.flows[0].generation;
+  r.offload[0] = c.flows[0].offload;
+  r.offload[1] = c.flows[1].offload;
   r.egress_rule = c.details.egress_rule;
   r.ingress_rule = c.details.ingress_rule;
   return r;
@@ -241,7 +244,11 @@ nlohmann::ordered_json to_json(const FlowRecord& r, const SnapshotNames& names) 
   json["egress_rule"] = rule_name(names, r.egress_rule);
   json["ingress_rule"] = rule_name(names, r.ingress_rule);
   json["generation"] = r.generation;
-  json["path"] = "software (no card)";
+  const bool is_open = r.original.protocol != packet::kProtoTcp ||
+                       r.tcp_state == flows::TcpState::kEstablished ||
+                       r.tcp_state == flows::TcpState::kHalfClosed;
+  json["path"] = path_text(r.offload[0], is_open);
+  json["reply_path"] = path_text(r.offload[1], is_open);
   return json;
 }
 

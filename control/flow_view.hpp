@@ -35,6 +35,7 @@ struct FlowRecord {
   Ticks age = 0;
   Ticks idle = 0;
   std::uint32_t generation = 0;
+  flows::FlowOffload offload[2]{};  // By direction.
   std::uint32_t egress_rule = flows::kNoRule;
   std::uint32_t ingress_rule = flows::kNoRule;
 };

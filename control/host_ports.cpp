@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <net/if.h>
@@ -58,6 +59,12 @@ Result<void> check_interfaces(const HostConfig& host) {
     }
   }
   return {};
+}
+
+std::string emulated_card_driver() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  return (program.parent_path() / "librte_net_emudpu.so").string();
 }
 
 std::string devargs_of(const HostPort& port, std::uint16_t mtu) {

@@ -10,6 +10,9 @@
 
 namespace gannet::control {
 
+/// The file of the emulated card's driver: it lies beside this program.
+[[nodiscard]] std::string emulated_card_driver();
+
 /// A port's devargs: what DPDK is asked to open.
 [[nodiscard]] std::string devargs_of(const HostPort& port, std::uint16_t mtu);
 

@@ -34,6 +34,10 @@ constexpr PortMetric kPortMetrics[] = {
     {"gannet_port_sent_bytes_total", "Bytes given to the port", &PortCounters::tx_bytes},
     {"gannet_port_forwarded_packets_total", "Packets received on the port and sent on any",
      &PortCounters::forwarded_packets},
+    {"gannet_port_card_received_packets_total", "Packets of the port that the card dealt with",
+     &PortCounters::card_rx_packets},
+    {"gannet_port_card_sent_packets_total", "Packets that the card sent by the port",
+     &PortCounters::card_tx_packets},
     {"gannet_port_originated_packets_total", "Packets made by the switch on account of the port",
      &PortCounters::originated_packets},
 };
@@ -46,6 +50,8 @@ struct PathMetric {
 constexpr PathMetric kPathMetrics[] = {
     {"gannet_worker_fast_packets_total", "Packets that took a flow from the table",
      &PathCounters::fast_packets},
+    {"gannet_worker_card_packets_total", "Packets of the worker's flows that the card carried",
+     &PathCounters::card_packets},
     {"gannet_worker_slow_packets_total", "Packets that the slow path looked at",
      &PathCounters::slow_packets},
     {"gannet_worker_first_packets_total", "Packets that opened a connection",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/views.hpp"
 
+#include "control/offload_view.hpp"
 #include "control/rehearsal.hpp"
 
 #include <algorithm>
@@ -319,6 +320,10 @@ Json show_ports(Controller& c) {
                     {"rx_bytes", counter(&P::rx_bytes)},
                     {"tx_packets", counter(&P::tx_packets)},
                     {"tx_bytes", counter(&P::tx_bytes)},
+                    {"card_rx_packets", counter(&P::card_rx_packets)},
+                    {"card_rx_bytes", counter(&P::card_rx_bytes)},
+                    {"card_tx_packets", counter(&P::card_tx_packets)},
+                    {"card_tx_bytes", counter(&P::card_tx_bytes)},
                     {"originated", counter(&P::originated_packets)},
                     {"forwarded", counter(&P::forwarded_packets)},
                     {"dropped", drops_of(c, i)}});
@@ -337,6 +342,7 @@ Json show_workers(Controller& c) {
                     {"high_water", s.connection_high_water.load()},
                     {"evicted", s.evicted.load()},
                     {"nat_mappings", s.nat_mappings.load()},
+                    {"card_packets", s.path.card_packets.read()},
                     {"fast_packets", s.path.fast_packets.read()},
                     {"slow_packets", s.path.slow_packets.read()},
                     {"first_packets", s.path.first_packets.read()},
@@ -362,13 +368,6 @@ Json show_drops(Controller& c) {
     }
   }
   return rows;
-}
-
-Json show_offload(Controller& c) {
-  static_cast<void>(c);
-  return Json::array({{{"card", "none"},
-                       {"mode", "software only"},
-                       {"reason", "the host configuration has no nic section"}}});
 }
 
 using Viewer = Json (*)(Controller&);

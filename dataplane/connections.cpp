@@ -15,6 +15,8 @@ using flows::ZoneKind;
 constexpr Ticks kRetryTicks = 16;                    // 17 ms: another worker's ring was full.
 constexpr std::uint32_t kIcmpErrorsPerSecond = 100;  // For each ENI; a guess between Linux's 1,000
                                                      // for a host and OVN's 10 for a port.
+// How long data may revive a connection that was reset while a card carried it (R27).
+constexpr Ticks kRevivalTicks = duration_ticks(10 * kNanosPerSecond);
 constexpr unsigned kPortTries = 64;
 constexpr unsigned kReevaluationCost = 8;  // In looks at a record; measured: 8 to 12.
 
@@ -30,7 +32,7 @@ TimeoutClass first_timeout(const IpTuple& tuple, flows::TcpState state) {
   }
 }
 
-TimeoutClass timeout_of(flows::TcpState state) {
+TimeoutClass class_of(flows::TcpState state) {
   const bool is_open =
       state == flows::TcpState::kEstablished || state == flows::TcpState::kHalfClosed;
   return is_open ? TimeoutClass::kTcpEstablished : TimeoutClass::kTcpTransitory;
@@ -172,6 +174,8 @@ void Connections::start(std::uint32_t index, const FirstPacket& first, const Pac
   if (shared.owner_eni != flows::kNoEni) ++usage_[shared.owner_eni].connection_count;
   table<Key>().arm(index, first.now + timeout(shared.timeout_class));
   table<Key>().mark_embryonic(index);
+  if (desk_ == nullptr) return;
+  for (auto& flow : connection.flows) flow.offload.state = flows::OffloadState::kCandidate;
 }
 
 template <typename Key>
@@ -288,13 +292,15 @@ DropReason Connections::reevaluate(std::uint32_t index, const Snapshot& policy, 
   }
   auto& connection = table<Key>()[index];
   auto& reverse = connection.flows[1];
-  if (reverse.generation == 0) return reason;
-  const Ingress back = ingress_of(reverse, policy);
-  const bool is_attached =
-      judge_zone(back, policy) == DropReason::kNone &&
-      attach_direction(connection, Direction::kReverse, back, policy) == DropReason::kNone;
-  if (!is_attached) reverse.generation = 0;  // The next reply shows how it comes now.
-  return DropReason::kNone;
+  if (reverse.generation != 0) {
+    const Ingress back = ingress_of(reverse, policy);
+    const bool is_attached =
+        judge_zone(back, policy) == DropReason::kNone &&
+        attach_direction(connection, Direction::kReverse, back, policy) == DropReason::kNone;
+    if (!is_attached) reverse.generation = 0;  // The next reply shows how it comes now.
+  }
+  if (desk_ != nullptr) desk_->conform(table<Key>(), index, policy);
+  return reason;
 }
 
 template <typename Key>
@@ -320,6 +326,7 @@ Admission Connections::refresh(flows::FlowRef ref, const Ingress& in, const Snap
       flow = before;
       return admission;
     }
+    if (desk_ != nullptr) desk_->conform(table<Key>(), ref.connection(), policy);
   }
   auto& shared = connection.shared;
   const bool is_first_reply =
@@ -338,11 +345,16 @@ flows::TcpVerdict Connections::track(flows::FlowRef ref, const flows::TcpSegment
   auto& connection = table<Key>()[ref.connection()];
   auto& shared = connection.shared;
   const flows::TcpState before = shared.tcp_state;
+  // What the card has carried since the last look is not known.
+  if ((connection.details.card_flags & flows::kOnCard) != 0) {
+    flows::forget_windows(connection.details.tcp);
+  }
   const flows::TcpVerdict verdict =
       flows::track_tcp(connection.details.tcp, shared.tcp_state, ref.direction(), segment);
   if (shared.tcp_state != before) {
-    shared.timeout_class = timeout_of(shared.tcp_state);
-    table<Key>().arm(ref.connection(), now + timeout(shared.timeout_class));
+    if (desk_ != nullptr) follow_state<Key>(ref.connection());
+    shared.timeout_class = class_of(shared.tcp_state);
+    table<Key>().arm(ref.connection(), now + timeout_of(connection));
     if (shared.tcp_state == flows::TcpState::kEstablished) {
       table<Key>().clear_embryonic(ref.connection());
     }
@@ -350,15 +362,66 @@ flows::TcpVerdict Connections::track(flows::FlowRef ref, const flows::TcpSegment
   return verdict;
 }
 
+// A connection that ends leaves the card, whose rules know nothing of states (O3, R27).
+template <typename Key>
+void Connections::follow_state(std::uint32_t index) {
+  auto& connection = table<Key>()[index];
+  const flows::TcpState state = connection.shared.tcp_state;
+  std::uint8_t& card_flags = connection.details.card_flags;
+  const bool is_reset = state == flows::TcpState::kClosed;
+  if (!is_reset && state != flows::TcpState::kClosing) {
+    card_flags &= static_cast<std::uint8_t>(~flows::kResetOnCard);
+    return;
+  }
+  if (is_reset && (card_flags & flows::kOnCard) != 0) card_flags |= flows::kResetOnCard;
+  desk_->withdraw(table<Key>(), index, false);
+}
+
+template <typename Key>
+Ticks Connections::timeout_of(const flows::Connection<Key>& connection) const {
+  const bool may_revive = connection.shared.tcp_state == flows::TcpState::kClosed &&
+                          (connection.details.card_flags & flows::kResetOnCard) != 0;
+  return may_revive ? kRevivalTicks : timeout(connection.shared.timeout_class);
+}
+
 template <typename Key>
 void Connections::on_due(std::uint32_t index, Ticks now) {
   const auto& connection = table<Key>()[index];
-  const Ticks deadline = connection.last_seen() + timeout(connection.shared.timeout_class);
-  if (reached(now, deadline)) {
-    close<Key>(index, now);
-  } else {
+  const Ticks deadline = connection.last_seen() + timeout_of(connection);
+  if (!reached(now, deadline)) {
     table<Key>().arm(index, deadline);
+  } else if (desk_ != nullptr && !desk_->is_idle_on_card<Key>(index)) {
+    table<Key>().arm(index, now + kRetryTicks);
+  } else {
+    close<Key>(index, now);
   }
+}
+
+unsigned Connections::read_offload_answers(Nanos now, unsigned budget) {
+  const Ticks ticks = to_ticks(now);
+  return desk_->read_answers(
+      *v4_, *v6_, now, budget, [&](std::uint32_t i) { on_due<flows::Ip4Key>(i, ticks); },
+      [&](std::uint32_t i) { on_due<flows::Ip6Key>(i, ticks); });
+}
+
+bool Connections::offer_again(std::uint64_t& cursor, unsigned budget) {
+  const auto offer = [](auto& records, std::uint64_t index) {
+    for (auto& flow : records[static_cast<std::uint32_t>(index)].flows) {
+      const bool is_refused = flow.offload.state == flows::OffloadState::kRefused ||
+                              flow.offload.state == flows::OffloadState::kWaiting;
+      if (is_refused) flow.offload.state = flows::OffloadState::kCandidate;
+    }
+  };
+  const std::uint64_t v4_count = v4_->touched_count();
+  const std::uint64_t end = v4_count + v6_->touched_count();
+  for (; budget != 0 && cursor < end; --budget, ++cursor) {
+    if (cursor < v4_count) {
+      offer(*v4_, cursor);
+    } else {
+      offer(*v6_, cursor - v4_count);
+    }
+  }
+  return cursor >= end;
 }
 
 unsigned Connections::age(Ticks now, unsigned budget) {
@@ -400,6 +463,7 @@ bool Connections::close(std::uint32_t index, Ticks now) {
   auto& records = table<Key>();
   auto& connection = records[index];
   auto& shared = connection.shared;
+  if (desk_ != nullptr) desk_->withdraw(records, index, false);
   if ((shared.flags & flows::kHasRedirect) != 0) {
     Message message;
     message.kind = MessageKind::kRemoveRedirect;
@@ -418,6 +482,7 @@ bool Connections::close(std::uint32_t index, Ticks now) {
   }
   if ((shared.flags & flows::kHasNatMapping) != 0) mappings_.release(shared.nat_mapping, now);
   if (shared.owner_eni != flows::kNoEni) --usage_[shared.owner_eni].connection_count;
+  if (desk_ != nullptr) desk_->withdraw(records, index, true);
   records.release(index);
   return true;
 }

@@ -10,6 +10,7 @@
 #include "dataplane/judge.hpp"
 #include "dataplane/messages.hpp"
 #include "dataplane/nat_mappings.hpp"
+#include "dataplane/offload_desk.hpp"
 #include "dataplane/token_bucket.hpp"
 #include "flows/flow_table.hpp"
 
@@ -84,6 +85,19 @@ class Connections final {
   [[nodiscard]] flows::TcpVerdict track(flows::FlowRef ref, const flows::TcpSegment& segment,
                                         Ticks now);
 
+  /// From now on flows may go to a card; the desk outlives this.
+  void set_offload(OffloadDesk* desk) { desk_ = desk; }
+  /// A flow's packet has been forwarded in software though the flow could be on a card.
+  template <typename Key>
+  void notice(flows::FlowRef ref, OffloadDesk::Sight sight, const Snapshot& policy, Nanos now) {
+    desk_->notice(table<Key>(), ref, sight, policy, now);
+  }
+  /// Takes what the offload thread has to say, at most `budget` messages. \return how many.
+  unsigned read_offload_answers(Nanos now, unsigned budget);
+  /// Lets refused flows ask again, at most `budget` records from `cursor` on, which it moves.
+  /// \return true when all have been seen.
+  bool offer_again(std::uint64_t& cursor, unsigned budget);
+
   /// Counts a packet for its flow, and keeps the connection alive if `refreshes`.
   template <typename Key>
   void account(flows::FlowRef ref, std::uint32_t frame_bytes, Ticks now, bool refreshes) {
@@ -153,6 +167,8 @@ class Connections final {
   [[nodiscard]] Ticks timeout(flows::TimeoutClass c) const {
     return config_.timeouts[static_cast<std::size_t>(c)];
   }
+  template <typename Key>
+  [[nodiscard]] Ticks timeout_of(const flows::Connection<Key>& connection) const;
   [[nodiscard]] DropReason charge(const FirstPacket& first, std::uint16_t eni, Nanos now);
   template <typename Key>
   [[nodiscard]] std::uint32_t allocate(Ticks now);
@@ -174,6 +190,8 @@ class Connections final {
   template <typename Key>
   void on_due(std::uint32_t index, Ticks now);
   template <typename Key>
+  void follow_state(std::uint32_t index);
+  template <typename Key>
   bool sweep_table(const Snapshot& policy, Ticks now, unsigned budget, std::uint32_t& cursor);
 
   TrackingConfig config_;
@@ -184,6 +202,7 @@ class Connections final {
   std::vector<EniUsage> usage_;      // By ENI index.
   TokenBucket outside_icmp_errors_;  // About packets of no ENI.
   Mailbox mailbox_;
+  OffloadDesk* desk_ = nullptr;  // Null: there is no card.
   std::uint64_t evicted_count_ = 0;
   std::uint32_t redirect_count_ = 0;
   std::uint32_t swept_generation_ = 0;

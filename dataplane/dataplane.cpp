@@ -2,6 +2,7 @@
 #include "dataplane/dataplane.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
 
@@ -27,6 +28,12 @@ flows::HashSeed random_seed() {
   return seed;
 }
 
+// DPDK's names are for the process, which may have several dataplanes.
+std::string unique_name(const char* stem) {
+  static std::atomic<unsigned> count{0};
+  return stem + std::to_string(count.fetch_add(1));
+}
+
 void pin_to(std::thread& thread, unsigned core) {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -44,6 +51,7 @@ Result<std::unique_ptr<Dataplane>> Dataplane::create(const DataplaneConfig& conf
         Port::open(port, static_cast<unsigned>(config.cores.size()), dataplane->shared_.pool);
     if (!opened) return tl::unexpected(opened.error());
     dataplane->ports_.push_back(std::move(*opened));
+    dataplane->is_on_card_.push_back(port.is_on_card);
   }
   dataplane->assign_homes();
   if (const auto rings = dataplane->make_rings(); !rings) return tl::unexpected(rings.error());
@@ -56,8 +64,9 @@ Result<void> Dataplane::make_pool() {
       std::max<unsigned>(RTE_MBUF_DEFAULT_DATAROOM,
                          config_.max_mtu + unsigned{packet::kVxlanOverIpv4Bytes} + 64) +
       RTE_PKTMBUF_HEADROOM;
-  shared_.pool = rte_pktmbuf_pool_create("packets", config_.buffer_count, kPoolCache, 0,
-                                         static_cast<std::uint16_t>(room), SOCKET_ID_ANY);
+  shared_.pool =
+      rte_pktmbuf_pool_create(unique_name("packets").c_str(), config_.buffer_count, kPoolCache, 0,
+                              static_cast<std::uint16_t>(room), SOCKET_ID_ANY);
   if (shared_.pool != nullptr) return {};
   return fail("no memory for " + std::to_string(config_.buffer_count) +
               " packet buffers: raise memory.size");
@@ -81,7 +90,7 @@ Result<void> Dataplane::make_rings() {
   rte_rcu_qsbr_init(shared_.rcu, count);
   for (unsigned to = 0; to < count; ++to) {
     for (unsigned from = 0; from < count; ++from) {
-      const std::string name = "mail" + std::to_string(to) + "." + std::to_string(from);
+      const std::string name = unique_name("mail");
       rte_ring* const ring = rte_ring_create_elem(name.c_str(), sizeof(Message), kMailSlots,
                                                   SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
       if (ring == nullptr) return fail("no memory for the workers' rings: raise memory.size");
@@ -107,7 +116,7 @@ std::vector<PortContext> Dataplane::contexts_of(unsigned worker) const {
 }
 
 Result<void> Dataplane::make_workers() {
-  const flows::HashSeed seed = random_seed();
+  const flows::HashSeed seed = config_.seed ? *config_.seed : random_seed();
   const auto count = static_cast<std::uint32_t>(config_.cores.size());
   for (std::uint16_t i = 0; i < count; ++i) {
     WorkerConfig config;
@@ -121,11 +130,42 @@ Result<void> Dataplane::make_workers() {
     config.fragment_timeout = config_.fragment_timeout;
     config.idle = config_.idle;
     config.core = config_.cores[i];
+    OffloadDeskConfig desk;
+    if (config_.offload) {
+      const std::uint32_t share = std::max(config_.offload->max_rules / count, 1u);
+      // A connection has two flows.
+      const std::uint32_t most = 2 * (config.tracking.ip4_capacity + config.tracking.ip6_capacity);
+      auto exchange = offload::Exchange::create(std::min(share, most));
+      if (!exchange) return tl::unexpected(exchange.error());
+      exchanges_.push_back(std::move(*exchange));
+      desk = desk_config_of(config);
+      config.offload = &desk;
+      config.exchange = exchanges_.back().get();
+    }
     auto worker = Worker::create(config, contexts_of(i), seed, config_.clock, shared_);
     if (!worker) return tl::unexpected(worker.error());
     workers_.push_back(std::move(*worker));
   }
   return {};
+}
+
+OffloadDeskConfig Dataplane::desk_config_of(const WorkerConfig& worker) const {
+  OffloadDeskConfig desk;
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    desk.ethdevs.push_back(is_on_card_[i] ? ports_[i].ethdev() : OffloadDeskConfig::kNotOnCard);
+  }
+  desk.min_packets = config_.offload->min_packets;
+  desk.is_strict_tcp = config_.offload->is_strict_tcp;
+  desk.guard_ip_bytes = config_.offload->guard_ip_bytes;
+  desk.ip4_capacity = worker.tracking.ip4_capacity;
+  desk.ip6_capacity = worker.tracking.ip6_capacity;
+  return desk;
+}
+
+std::vector<offload::Exchange*> Dataplane::exchanges() const {
+  std::vector<offload::Exchange*> all;
+  for (const auto& exchange : exchanges_) all.push_back(exchange.get());
+  return all;
 }
 
 void Dataplane::start() {

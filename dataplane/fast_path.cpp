@@ -196,10 +196,13 @@ template <typename Key>
     refreshes = verdict == flows::TcpVerdict::kPass;
   }
   connections_.account<Key>(ref, common.frame_bytes, to_ticks(now), refreshes);
+  const std::uint8_t tos = tos_of(ip, common.is_v4);
+  if (flow.offload.state > flows::OffloadState::kRefused) [[unlikely]] {
+    connections_.notice<Key>(ref, {tos, common.ip_bytes}, burst.policy, now);
+  }
 
   const std::uint16_t flags = flow.action.flags;
   const bool rewrites = (flags & flows::kRewriteMacs) != 0;
-  const std::uint8_t tos = tos_of(ip, common.is_v4);
   rewrite_ip(ip, l4, common.protocol, flow.action);
   std::uint8_t* out = common.frame;
   std::uint32_t out_bytes = common.frame_bytes;

@@ -28,11 +28,16 @@ void NeighborTable::learn(Ip4 ip, const Mac& mac, Ticks now) {
   for (std::uint32_t i = 0; i < count; ++i) {
     Entry& e = entries_[i];
     if (e.ip != ip) continue;
-    e.mac.store(mac.raw(), std::memory_order_relaxed);
+    set_mac(e, mac.raw());
     e.confirmed.store(now, std::memory_order_relaxed);
     e.is_wanted.store(false, std::memory_order_relaxed);
     return;
   }
+}
+
+void NeighborTable::set_mac(Entry& e, std::uint64_t mac) {
+  if (e.mac.exchange(mac, std::memory_order_relaxed) == mac) return;
+  change_count_.fetch_add(1, std::memory_order_release);
 }
 
 // Whether a question about the entry is to be sent now.
@@ -52,7 +57,7 @@ bool NeighborTable::is_due(Entry& e, Ticks now) {
   if (e.question_count != 0 && !reached(now, e.asked + kAskEvery)) return false;
   if (e.question_count == kMaxQuestions) {
     // Nobody there. Asked again when the next packet wants it.
-    e.mac.store(0, std::memory_order_relaxed);
+    set_mac(e, 0);
     e.is_wanted.store(false, std::memory_order_relaxed);
     e.question_count = 0;
     return false;

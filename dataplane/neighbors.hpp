@@ -34,6 +34,11 @@ class NeighborTable {
     return entries_[index].mac.load(std::memory_order_relaxed);
   }
 
+  /// Counts changes of MACs. Any thread.
+  [[nodiscard]] std::uint32_t change_count() const {
+    return change_count_.load(std::memory_order_acquire);
+  }
+
   /// Says that a packet waits for the entry. Any worker.
   void want(std::uint32_t index) {
     entries_[index].is_wanted.store(true, std::memory_order_relaxed);
@@ -66,8 +71,10 @@ class NeighborTable {
   };
 
   [[nodiscard]] bool is_due(Entry& e, Ticks now);
+  void set_mac(Entry& e, std::uint64_t mac);
 
   std::unique_ptr<Entry[]> entries_;
+  std::atomic<std::uint32_t> change_count_{0};  // Released behind the MAC that has changed.
   std::atomic<std::uint32_t> count_{0};  // Released by find_or_add, acquired by readers of entries.
 };
 

@@ -18,6 +18,7 @@ struct PortConfig {
   const char* device = "";  // Devargs of a device to probe, or the name of an ethdev that exists.
   std::uint16_t mtu = 0;    // 0: leave the device's.
   bool is_uplink = false;
+  bool is_on_card = false;  // A representor of the card that rules are for.
 };
 
 class Port {

@@ -38,13 +38,19 @@ struct PortCounters {
   Counter forwarded_packets;    // Received on this port and sent, on whichever port.
   Counter originated_packets;   // Made by the switch on account of a packet of this port.
   Counter handed_over_packets;  // Received here, given to the worker that owns the connection.
-  Counter taken_over_packets;   // Received on this port by another worker, given to this one.
+  Counter
+      card_rx_packets;  // Came in by this port and were dealt with by the card; not in rx_packets.
+  Counter card_rx_bytes;
+  Counter card_tx_packets;  // Left by this port, sent by the card; not in tx_packets.
+  Counter card_tx_bytes;
+  Counter taken_over_packets;  // Received on this port by another worker, given to this one.
   std::array<Counter, kDropReasonCount> drops;
 };
 
 /// How packets went through a worker.
 struct PathCounters {
   Counter fast_packets;   // Took a flow's action straight from the flow table.
+  Counter card_packets;   // Carried by the card on behalf of this worker's flows, as far as read.
   Counter slow_packets;   // Looked at by the slow path, whatever became of them.
   Counter first_packets;  // Of these: opened a connection.
   Counter answers;        // Of these: answered by the switch.

@@ -17,6 +17,7 @@ constexpr unsigned kCommandSlots = 64;
 constexpr Nanos kHousekeepingEvery = 100'000;  // Between two turns of age and sweep.
 constexpr Nanos kNeighborRunEvery = 100 * kNanosPerMilli;
 // Of each housekeeping turn, so that packets never wait for more than some 20 us.
+constexpr unsigned kAnswerBudget = 256;  // Of the offload thread, each turn of the loop.
 constexpr unsigned kAgeBudget = 256;
 constexpr unsigned kSweepBudget = 512;
 // Adaptive idling: pause, then sleep a little, then longer. Waking up costs the kernel's timer
@@ -49,7 +50,9 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
                                                Shared& shared) {
   auto connections = Connections::create(config.tracking, seed, clock.now(), mailbox_of(shared));
   if (!connections) return tl::unexpected(connections.error());
-  const std::string name = "commands" + std::to_string(config.tracking.worker);
+  static std::atomic<unsigned> count{
+      0};  // DPDK's names are for the process, which may have several.
+  const std::string name = "commands" + std::to_string(count.fetch_add(1));
   rte_ring* const commands =
       rte_ring_create(name.c_str(), kCommandSlots, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
   if (commands == nullptr) return fail("no memory for a worker's command ring");
@@ -74,6 +77,12 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
                   drop_log_),
       commands_(commands) {
   for (PortContext& port : ports_) port.counters = &stats_.ports[port.index];
+  if (config.offload != nullptr) {
+    desk_ =
+        std::make_unique<OffloadDesk>(*config.offload, *config.exchange, shared.neighbors, stats_);
+    connections_->set_offload(desk_.get());
+  }
+  config_.offload = nullptr;
   stats_.connection_capacity.store(connections_->v4().capacity(), std::memory_order_relaxed);
 }
 
@@ -103,10 +112,12 @@ bool Worker::poll() {
   slow_stage_.run(now_);
   const unsigned received = receive() + read_mail();
   transmitter_.flush();
+  const unsigned answers =
+      desk_ == nullptr ? 0 : connections_->read_offload_answers(now_, kAnswerBudget);
   if (now_ >= next_housekeeping_) keep_house();
   stats_.path.polls.add(1);
   if (received == 0) stats_.path.empty_polls.add(1);
-  return received != 0;
+  return received + answers != 0;
 }
 
 // Readies the port contexts for a new snapshot.
@@ -236,6 +247,10 @@ void Worker::keep_house() {
   connections_->age(ticks, kAgeBudget);
   if (connections_->sweep(*policy_, ticks, kSweepBudget)) {
     conforming_generation_.store(policy_->generation, std::memory_order_release);
+    const bool is_news = desk_ != nullptr && marked_generation_ != policy_->generation;
+    if (is_news && desk_->mark_generation(policy_->generation)) {
+      marked_generation_ = policy_->generation;
+    }
   }
   run_commands();
   if (id() == 0 && now_ >= next_neighbor_run_) ask_neighbors();

@@ -13,6 +13,7 @@
 #include "dataplane/fast_path.hpp"
 #include "dataplane/messages.hpp"
 #include "dataplane/neighbors.hpp"
+#include "dataplane/offload_desk.hpp"
 #include "dataplane/port_context.hpp"
 #include "dataplane/slow_path.hpp"
 #include "dataplane/slow_stage.hpp"
@@ -69,6 +70,8 @@ struct WorkerConfig {
   TrackingConfig tracking;
   Ticks fragment_timeout = duration_ticks(2 * kNanosPerSecond);
   Idle idle = Idle::kAdaptive;
+  const OffloadDeskConfig* offload = nullptr;  // Null: there is no card. Read by create().
+  offload::Exchange* exchange = nullptr;       // With the offload thread, if there is a card.
   unsigned core = 0;
 };
 
@@ -136,6 +139,7 @@ class Worker final {
   DropLog drop_log_;
   std::vector<PortContext> ports_;
   std::unique_ptr<Connections> connections_;
+  std::unique_ptr<OffloadDesk> desk_;  // Null: there is no card.
   Transmitter transmitter_;
   SlowPath slow_path_;
   FastPath fast_path_;
@@ -143,6 +147,7 @@ class Worker final {
 
   const Snapshot* policy_ = nullptr;
   std::uint32_t taken_generation_ = 0;
+  std::uint32_t marked_generation_ = 0;  // That the offload thread has been told of.
   Nanos now_ = 0;
   Nanos next_housekeeping_ = 0;
   Nanos next_neighbor_run_ = 0;

@@ -33,6 +33,26 @@ enum class FlowKind : std::uint8_t {
   kRedirect,   // The connection is owned by the worker whose number is in the action's next_hop.
 };
 
+/// What has become of the wish to have a flow on a card. All above kRefused take note of packets
+/// that come to software.
+enum class OffloadState : std::uint8_t {
+  kNone,       // There is no card.
+  kPending,    // The offload thread has been asked.
+  kRefused,    // Until the flow or the policy changes.
+  kWaiting,    // Refused for now: asked again after some more packets.
+  kCandidate,  // Not asked yet.
+  kHardware,   // Its rule is in force.
+};
+
+struct FlowOffload {
+  OffloadState state;
+  std::uint8_t reason;     // offload::Refusal, if refused.
+  std::uint8_t countdown;  // kWaiting: packets to go. kHardware: packets that came to software.
+  std::uint8_t since_low;  // When that began, in coarse time (dataplane/offload_desk.cpp).
+  std::uint8_t since_high;
+};
+static_assert(sizeof(FlowOffload) == 5);
+
 /// One direction: which packets (key and guards) and what is done to them (action).
 template <typename Key>
 struct alignas(64) Flow {
@@ -44,6 +64,7 @@ struct alignas(64) Flow {
   Ip4 tunnel_source;         // Guard: the outer source address; zero if not from a tunnel.
   Mac destination_mac;       // Guard: of the (inner) packet.
   FlowKind kind;
+  FlowOffload offload;
 };
 static_assert(sizeof(Flow<Ip4Key>) == 64);
 static_assert(sizeof(Flow<Ip6Key>) == 128);
@@ -101,6 +122,12 @@ static_assert(sizeof(ConnectionShared) == 64);
 inline constexpr std::uint16_t kNoEni = 0xffff;
 inline constexpr std::uint32_t kNoRule = 0xffff'ffff;
 
+/// What a stay on a card means for tracking, one bit each (R27).
+enum CardFlags : std::uint8_t {
+  kOnCard = 1 << 0,       // A card may carry its packets: windows are unknown.
+  kResetOnCard = 1 << 1,  // A reset came while they were: going on revives it for a while.
+};
+
 /// What the slow path notes of its decision, for people and for re-evaluation.
 struct alignas(64) ConnectionDetails {
   TcpTrack tcp;
@@ -108,6 +135,7 @@ struct alignas(64) ConnectionDetails {
   std::uint32_t egress_rule;  // Snapshot rule ids that allowed the connection, or kNoRule.
   std::uint32_t ingress_rule;
   std::uint16_t redirect_worker;  // That knows of the redirect, if kHasRedirect.
+  std::uint8_t card_flags;        // CardFlags.
 };
 static_assert(sizeof(ConnectionDetails) == 64);
 

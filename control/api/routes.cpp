@@ -3,6 +3,7 @@
 
 #include "control/capture.hpp"
 #include "control/flow_view.hpp"
+#include "control/offload_view.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/rehearsal.hpp"
@@ -132,21 +133,28 @@ void free_event(event* e) {
 struct ApiRoutes::Waiter {
   Controller& controller;
   std::uint32_t generation;
+  bool waits_for_card;
   Json body;
   ApiReply reply;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   event* timer = nullptr;
 
+  [[nodiscard]] bool conforms() const {
+    if (controller.dataplane().conforming_generation() < generation) return false;
+    return !waits_for_card || controller.offload() == nullptr ||
+           controller.offload()->conforming_generation() >= generation;
+  }
+
   static void look(evutil_socket_t, short, void* self) {
     auto* const waiter = static_cast<Waiter*>(self);
     const auto waited = std::chrono::steady_clock::now() - waiter->started;
-    const bool conforms =
-        waiter->controller.dataplane().conforming_generation() >= waiter->generation;
+    const bool conforms = waiter->conforms();
     if (!conforms && waited < kPatience) {
       event_add(waiter->timer, &kLookAgain);
       return;
     }
     waiter->body["conforming"] = conforms;
+    if (!conforms) waiter->body["not_conforming"] = stuck_rules(waiter->controller);
     waiter->body["waited_ms"] =
         std::chrono::duration_cast<std::chrono::microseconds>(waited).count() / 1000.0;
     waiter->reply(answer(waiter->body, conforms ? 200 : 503));
@@ -167,6 +175,7 @@ void ApiRoutes::handle(const ApiRequest& request, ApiReply reply) {
   if (request.path == "/v1/plan") return reply(plan(request));
   if (request.path == "/v1/trace") return reply(trace(request));
   if (request.path == "/v1/confirm") return reply(confirm());
+  if (request.path == "/v1/offload") return reply(set_offload(request));
   reply(refuse("there is no POST " + request.path, 404));
 }
 
@@ -318,8 +327,9 @@ void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagn
             {"changes", to_json(result.changes)}};
   if (!result.is_applied) return reply(answer(json, 422));
   if (query(request, "wait").empty()) return reply(answer(json));
+  const bool waits_for_card = query(request, "wait") == "hw";
   auto* const waiter =
-      new Waiter{controller_, result.generation, std::move(json), std::move(reply)};
+      new Waiter{controller_, result.generation, waits_for_card, std::move(json), std::move(reply)};
   waiter->timer = evtimer_new(base_, &Waiter::look, waiter);
   Waiter::look(-1, 0, waiter);
 }
@@ -346,6 +356,14 @@ void ApiRoutes::guard(std::chrono::nanoseconds within, std::uint32_t before) {
 void ApiRoutes::take_guard_away() {
   if (unconfirmed_) free_event(unconfirmed_->timer);
   unconfirmed_.reset();
+}
+
+ApiResponse ApiRoutes::set_offload(const ApiRequest& request) {
+  if (controller_.offload() == nullptr) return refuse("there is no card that can hold rules", 409);
+  const std::string mode = query(request, "mode");
+  if (mode != "auto" && mode != "disabled") return refuse("mode is auto or disabled");
+  controller_.offload()->set_enabled(mode == "auto");
+  return answer({{"ok", true}, {"mode", mode}});
 }
 
 ApiResponse ApiRoutes::confirm() {

@@ -43,6 +43,7 @@ class ApiRoutes final {
   [[nodiscard]] ApiResponse plan(const ApiRequest& request);
   [[nodiscard]] ApiResponse history() const;
   [[nodiscard]] ApiResponse confirm();
+  [[nodiscard]] ApiResponse set_offload(const ApiRequest& request);
   void apply(const ApiRequest& request, ApiReply reply);
   void rollback(const ApiRequest& request, ApiReply reply);
   void finish_apply(const ApplyResult& result, const Diagnostics& diagnostics,

@@ -216,6 +216,13 @@ int confirm_policy(const OnlineOptions& options) {
   return kDone;
 }
 
+int set_offload(const OnlineOptions& options, const std::string& mode) {
+  const auto answer = ask(options, "/v1/offload?mode=" + url_encode(mode), "{}");
+  if (!answer) return kFailed;
+  fmt::print("offload is {}\n", (*answer)["mode"].get<std::string>());
+  return kDone;
+}
+
 int rollback_policy(const OnlineOptions& options, unsigned revision) {
   const auto answer = ask(options, fmt::format("/v1/rollback?revision={}", revision), "{}");
   return answer ? print_apply(options, *answer) : kFailed;

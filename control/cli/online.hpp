@@ -43,6 +43,8 @@ struct ApplyOptions {
 };
 int apply_policy(const OnlineOptions& options, const ApplyOptions& apply);
 int confirm_policy(const OnlineOptions& options);
+/// Switches offload at run time. \param mode auto or disabled.
+int set_offload(const OnlineOptions& options, const std::string& mode);
 int rollback_policy(const OnlineOptions& options, unsigned revision);
 
 }  // namespace gannet::control

@@ -79,6 +79,7 @@ void describe(auto& v, As<HostPort> auto& o) {
 void describe_nic_type(auto& v, As<Nic> auto& o) {
   if (o.type == NicType::kEmulated) {
     v.optional("profile", o.profile, "The capabilities that the emulated card has.");
+    v.optional("args", o.arguments, "More arguments of its driver, such as `slots=40`.");
   }
 }
 
@@ -95,6 +96,8 @@ void describe(auto& v, As<OffloadConfig> auto& o) {
   v.defaulted("mode", o.mode, "`disabled` keeps all in software.");
   v.defaulted("min_packets", o.min_packets, "Packets after which a connection is worth a rule.",
               kCountRange);
+  v.defaulted("max_rules_per_eni", o.max_rules_per_eni,
+              "Rules that the connections of one ENI may have on the card; 0: no limit.", Range{});
 }
 
 void describe(auto& v, As<Timers> auto& o) {

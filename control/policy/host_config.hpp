@@ -77,7 +77,8 @@ enum class NicType : std::uint8_t { kEmulated, kPci };
 /// The card that the ports hang on.
 struct Nic {
   NicType type = NicType::kEmulated;
-  std::string profile;  // Of the emulated card; empty: the driver's default.
+  std::string profile;    // Of the emulated card; empty: the driver's default.
+  std::string arguments;  // Of the emulated card's driver.
   Reference uplink;
   std::vector<Reference> vfs;
   friend bool operator==(const Nic&, const Nic&) = default;
@@ -87,6 +88,7 @@ enum class OffloadMode : std::uint8_t { kAuto, kDisabled };
 struct OffloadConfig {
   OffloadMode mode = OffloadMode::kAuto;
   std::uint32_t min_packets = 1;
+  std::uint32_t max_rules_per_eni = 0;  // 0: no limit.
   friend bool operator==(const OffloadConfig&, const OffloadConfig&) = default;
 };
 

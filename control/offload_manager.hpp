@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The offload thread and what the control thread may do with it: switch offload on and off, look at
+// what it has done, ask whether the card conforms to a policy.
+//
+// The thread turns the engine (flows/offload/engine.hpp) under a lock that the control thread takes
+// for its few questions; workers meet it only in the rings of the exchanges.
+#pragma once
+
+#include "dataplane/dataplane.hpp"
+#include "flows/offload/engine.hpp"
+#include "flows/offload/flow_card.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace gannet::control {
+
+struct OffloadManagerConfig {
+  std::vector<std::uint16_t> ports;  // Dataplane ports of the card, the uplink first.
+  offload::GuardConfig guards;
+  offload::EngineConfig engine;
+  bool is_enabled = true;
+  bool has_own_thread = true;  // False: a test calls turn().
+};
+
+class OffloadManager final {
+ public:
+  /// \return one sentence if the card can hold no rules at all.
+  [[nodiscard]] static Result<std::unique_ptr<OffloadManager>> create(
+      const OffloadManagerConfig& config, dataplane::Dataplane& dataplane);
+  /// Takes all rules from the card. The dataplane's ports are still open.
+  ~OffloadManager();
+  OffloadManager(const OffloadManager&) = delete;
+  OffloadManager& operator=(const OffloadManager&) = delete;
+
+  /// One turn of the engine. \return whether anything was done.
+  bool turn();
+
+  /// Everything below: control thread.
+
+  /// Off: every rule is taken out, flows go on in software. On: flows may ask again.
+  void set_enabled(bool is_enabled);
+
+  struct Status {
+    bool is_enabled = false;
+    offload::EngineStats stats;
+    std::vector<offload::Rule> stuck;
+    std::size_t guard_count = 0;
+    std::uint32_t rules_per_second = 0;       // Installed in the last whole second,
+    std::uint32_t most_rules_per_second = 0;  // and the most in any.
+  };
+  [[nodiscard]] Status status();
+  [[nodiscard]] const offload::Capabilities& capabilities() const { return card_->capabilities(); }
+  /// Generation that everything on the card conforms to.
+  [[nodiscard]] std::uint32_t conforming_generation() const {
+    return engine_->conforming_generation();
+  }
+
+ private:
+  OffloadManager(std::unique_ptr<offload::FlowCard> card, const OffloadManagerConfig& config,
+                 dataplane::Dataplane& dataplane);
+
+  void run();
+  void measure(Nanos now);
+  // The control thread's turn with the engine: the thread stands aside while somebody waits.
+  template <typename Work>
+  auto with_engine(Work&& work) {
+    waiting_.fetch_add(1, std::memory_order_relaxed);
+    const std::lock_guard guard(lock_);
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    return work();
+  }
+
+  dataplane::Dataplane& dataplane_;
+  std::unique_ptr<offload::FlowCard> card_;
+  std::unique_ptr<offload::Engine> engine_;
+  std::mutex lock_;
+  std::atomic<unsigned> waiting_{0};
+  std::atomic<bool> is_stopping_{false};
+  Nanos measured_at_ = 0;
+  std::uint64_t measured_installed_ = 0;
+  std::uint32_t rules_per_second_ = 0;
+  std::uint32_t most_rules_per_second_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace gannet::control

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/offload_view.hpp"
+
+#include "control/rehearsal.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace gannet::control {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using offload::Refusal;
+
+class Rows {
+ public:
+  template <typename T>
+  void add(std::string item, T value, std::string_view meaning) {
+    rows_.push_back({{"item", std::move(item)}, {"value", value}, {"meaning", meaning}});
+  }
+  [[nodiscard]] Json take() { return std::move(rows_); }
+
+ private:
+  Json rows_ = Json::array();
+};
+
+// Packets and bytes that the workers have forwarded themselves, and those of the card.
+struct Shares {
+  std::uint64_t software_packets = 0;
+  std::uint64_t card_packets = 0;
+  std::uint64_t software_bytes = 0;
+  std::uint64_t card_bytes = 0;
+};
+
+Shares shares_of(Controller& c) {
+  Shares shares;
+  for (unsigned w = 0; w < c.dataplane().worker_count(); ++w) {
+    for (const auto& port : c.dataplane().worker(w).stats().ports) {
+      shares.software_packets += port.rx_packets.read();
+      shares.software_bytes += port.rx_bytes.read();
+      shares.card_packets += port.card_rx_packets.read();
+      shares.card_bytes += port.card_rx_bytes.read();
+    }
+  }
+  return shares;
+}
+
+double percent(std::uint64_t part, std::uint64_t rest) {
+  const auto whole = static_cast<double>(part) + static_cast<double>(rest);
+  return whole == 0 ? 0 : static_cast<double>(part) * 100 / whole;
+}
+
+// The time below which so many of a hundred were, as the histogram knows it.
+std::string percentile(const offload::EngineStats& stats, double wanted) {
+  std::uint64_t total = 0;
+  for (const std::uint64_t count : stats.time_to_offload) total += count;
+  if (total == 0) return "-";
+  std::uint64_t sum = 0;
+  for (unsigned i = 0; i < offload::EngineStats::kTimeBuckets; ++i) {
+    sum += stats.time_to_offload[i];
+    if (static_cast<double>(sum) >= static_cast<double>(total) * wanted / 100) {
+      return fmt::format("below {} us", std::uint64_t{1} << i);
+    }
+  }
+  return "-";
+}
+
+void add_times(Rows& rows, const offload::EngineStats& stats) {
+  rows.add("time_to_offload_p50", percentile(stats, 50), "from a worker's order to the rule");
+  rows.add("time_to_offload_p99", percentile(stats, 99), "the same for all but one in a hundred");
+  for (unsigned i = 0; i < offload::EngineStats::kTimeBuckets; ++i) {
+    if (stats.time_to_offload[i] == 0) continue;
+    rows.add(fmt::format("time_to_offload_us<{}", std::uint64_t{1} << i), stats.time_to_offload[i],
+             "rules in force within this time, and not within the one before");
+  }
+}
+
+void add_refusals(Rows& rows, const offload::EngineStats& stats) {
+  for (std::size_t i = 1; i < offload::kRefusalCount; ++i) {
+    if (stats.refusals[i] == 0) continue;
+    const auto reason = static_cast<Refusal>(i);
+    rows.add(fmt::format("software ({})", name_of(reason)), stats.refusals[i], sentence_of(reason));
+  }
+}
+
+void add_abilities(Rows& rows, const offload::Capabilities& can) {
+  for (std::size_t i = 0; i < offload::kAbilityCount; ++i) {
+    const auto ability = static_cast<offload::Ability>(i);
+    if (can.has(ability)) continue;
+    rows.add(fmt::format("card cannot {}", name_of(ability)), "-", loss_of(ability));
+  }
+}
+
+}  // namespace
+
+Json show_offload(Controller& c) {
+  Rows rows;
+  if (c.offload() == nullptr) {
+    rows.add("mode", "software only",
+             c.host().nic ? "the card can hold no rules" : "the host configuration has no nic");
+    return rows.take();
+  }
+  const OffloadManager::Status status = c.offload()->status();
+  const offload::EngineStats& s = status.stats;
+  const Shares shares = shares_of(c);
+  rows.add("mode", status.is_enabled ? "auto" : "disabled", "of offload, now");
+  rows.add("rules", s.rules, "of flows, in force on the card");
+  rows.add("guards", status.guard_count, "rules that keep odd packets in software");
+  rows.add("most_rules", s.most_rules, "of flows, at any time since the start");
+  rows.add("full_at", s.full_at, "rules of flows when the card last had no room; 0: never");
+  rows.add("installed", s.installed, "rules since the start");
+  rows.add("removed", s.removed, "rules since the start");
+  rows.add("evicted", s.evicted, "of these, to make room for busier flows");
+  rows.add("rules_per_second", status.rules_per_second, "installed, in the last second");
+  rows.add("most_rules_per_second", status.most_rules_per_second, "in any second");
+  rows.add("packets_percent", percent(shares.card_packets, shares.software_packets),
+           "of all received packets that the card dealt with");
+  rows.add("bytes_percent", percent(shares.card_bytes, shares.software_bytes), "the same in bytes");
+  rows.add("card_packets", shares.card_packets, "dealt with by the card, as far as read");
+  rows.add("software_packets", shares.software_packets, "received by workers");
+  rows.add("resets", s.resets, "of the card");
+  rows.add("repaired", s.repaired, "rules that did not take their packets");
+  rows.add("remove_failures", s.remove_failures, "removals that had to be repeated");
+  rows.add("stuck", status.stuck.size(), "rules that the card does not let go at the moment");
+  add_times(rows, s);
+  add_refusals(rows, s);
+  add_abilities(rows, c.offload()->capabilities());
+  return rows.take();
+}
+
+std::string path_text(const flows::FlowOffload& flow, bool is_established) {
+  switch (flow.state) {
+    case flows::OffloadState::kNone: return "software (no_card)";
+    case flows::OffloadState::kPending: return "pending";
+    case flows::OffloadState::kHardware: return "hardware";
+    case flows::OffloadState::kCandidate:
+      return is_established ? "software (few_packets)" : "software (not_established)";
+    case flows::OffloadState::kRefused:
+    case flows::OffloadState::kWaiting: break;
+  }
+  return fmt::format("software ({})", name_of(static_cast<Refusal>(flow.reason)));
+}
+
+Json stuck_rules(Controller& c) {
+  Json rows = Json::array();
+  if (c.offload() == nullptr) return rows;
+  for (const offload::Rule& rule : c.offload()->status().stuck) {
+    rows.push_back(fmt::format("{}:{} > {}:{}", gannet::to_string(rule.before.source),
+                               rule.before.source_port, gannet::to_string(rule.before.destination),
+                               rule.before.destination_port));
+  }
+  return rows;
+}
+
+}  // namespace gannet::control

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is said of offload to people and programs: the rows of `show offload`, and where a flow's
+// packets go. Control thread.
+#pragma once
+
+#include "control/controller.hpp"
+#include "flows/connection.hpp"
+
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace gannet::control {
+
+/// The rows of `show offload`: item, value, meaning.
+[[nodiscard]] nlohmann::ordered_json show_offload(Controller& controller);
+
+/// `hardware`, `pending` or `software (reason)`.
+[[nodiscard]] std::string path_text(const flows::FlowOffload& flow, bool is_established);
+
+/// Rules that are still on the card though they should not be; empty if all is as it should be.
+[[nodiscard]] nlohmann::ordered_json stuck_rules(Controller& controller);
+
+}  // namespace gannet::control

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/offload_desk.hpp"
+
+#include "dataplane/tuple.hpp"
+#include "flows/base/check.hpp"
+
+#include <algorithm>
+
+namespace gannet::dataplane {
+namespace {
+
+using flows::Direction;
+using flows::FlowRef;
+using flows::OffloadState;
+using offload::AnswerKind;
+using offload::kNoSlot;
+using offload::OrderKind;
+using offload::Refusal;
+
+constexpr std::uint8_t kPacketsBeforeRetry = 32;
+// A flow on the card whose packets come to software all the same. Some were under way when its rule
+// came into force, at most a ring of a port; one with another TOS wants another rule.
+constexpr std::uint8_t kStraysOfOtherTos = 16;
+constexpr std::uint8_t kStraysBeforeSuspicion = 255;
+constexpr std::uint16_t kSuspicionAfter =
+    60;                                // In coarse time, a second: longer than anything is queued.
+constexpr unsigned kCoarseShift = 24;  // 17 ms; 16 bits last 18 minutes.
+
+std::uint16_t coarse(Nanos now) { return static_cast<std::uint16_t>(now >> kCoarseShift); }
+
+void start_clock(flows::FlowOffload& flow, Nanos now) {
+  flow.since_low = static_cast<std::uint8_t>(coarse(now));
+  flow.since_high = static_cast<std::uint8_t>(coarse(now) >> 8);
+}
+
+std::uint16_t coarse_since(const flows::FlowOffload& flow, Nanos now) {
+  const auto since = static_cast<std::uint16_t>(flow.since_low | flow.since_high << 8);
+  return static_cast<std::uint16_t>(coarse(now) - since);
+}
+
+void refuse(flows::FlowOffload& flow, Refusal reason, Nanos now) {
+  flow.reason = static_cast<std::uint8_t>(reason);
+  if (offload::kind_of(reason) == offload::RefusalKind::kLasting) {
+    flow.state = OffloadState::kRefused;
+    return;
+  }
+  flow.state = OffloadState::kWaiting;
+  flow.countdown = kPacketsBeforeRetry;
+  start_clock(flow, now);
+}
+
+// How busy a flow was while it waited.
+std::uint32_t rate_since(const flows::FlowOffload& flow, Nanos now) {
+  const Nanos elapsed = (Nanos{coarse_since(flow, now)} + 1) << kCoarseShift;
+  return static_cast<std::uint32_t>(
+      std::max<Nanos>(kPacketsBeforeRetry * kNanosPerSecond / elapsed, 1));
+}
+
+template <typename Ip>
+offload::Ends ends_of(const flows::Tuple<Ip>& tuple) {
+  return {tuple.source, tuple.destination, tuple.source_port.host(), tuple.destination_port.host()};
+}
+
+// Which bits of the TOS a rule cares about.
+bool is_other_tos(const offload::Rule& rule, std::uint8_t tos) {
+  if (rule.matches_tos()) return tos != rule.tos;
+  return rule.matches_ecn() && (tos & 3) != rule.ecn();
+}
+
+template <typename Key>
+bool has_earned_rule(const flows::Connection<Key>& connection, std::uint32_t min_packets) {
+  const auto& shared = connection.shared;
+  if (connection.flows[0].key.protocol == packet::kProtoTcp) {
+    const bool is_open = shared.tcp_state == flows::TcpState::kEstablished ||
+                         shared.tcp_state == flows::TcpState::kHalfClosed;
+    if (!is_open) return false;
+  }
+  return shared.counters[0].packets + shared.counters[1].packets >= min_packets;
+}
+
+}  // namespace
+
+OffloadDesk::OffloadDesk(const OffloadDeskConfig& config, offload::Exchange& exchange,
+                         const NeighborTable& neighbors, WorkerStats& stats)
+    : config_(config),
+      exchange_(exchange),
+      neighbors_(neighbors),
+      stats_(stats),
+      uses_(exchange.slot_count()),
+      v4_slots_(std::size_t{2} * config.ip4_capacity, kNoSlot),
+      v6_slots_(std::size_t{2} * config.ip6_capacity, kNoSlot),
+      v4_epochs_(config.ip4_capacity),
+      v6_epochs_(config.ip6_capacity) {
+  free_.reserve(exchange.slot_count());
+  for (std::uint32_t slot = exchange.slot_count(); slot-- != 0;) free_.push_back(slot);
+}
+
+Refusal OffloadDesk::resolve_ports(flows::Zone zone, const flows::NextHop& hop,
+                                   const Snapshot& policy, offload::Rule& rule, Use& use) const {
+  const Eni* const sender =
+      zone.kind == flows::ZoneKind::kEni ? policy.find_eni(zone.index) : nullptr;
+  use.in_port = sender != nullptr ? sender->port : policy.underlay.port;
+  use.out_port = hop.port;
+  const std::size_t port_count = config_.ethdevs.size();
+  if (use.in_port >= port_count || use.out_port >= port_count) return Refusal::port_not_on_card;
+  rule.in_port = config_.ethdevs[use.in_port];
+  rule.out_port = config_.ethdevs[use.out_port];
+  if (rule.in_port == OffloadDeskConfig::kNotOnCard ||
+      rule.out_port == OffloadDeskConfig::kNotOnCard) {
+    return Refusal::port_not_on_card;
+  }
+  const Eni* const receiver = policy.find_eni(policy.ports[use.out_port].eni);
+  const bool is_limited = (sender != nullptr && sender->qos.bytes_per_second != 0) ||
+                          (receiver != nullptr && receiver->qos.bytes_per_second != 0);
+  return is_limited ? Refusal::rate_limited : Refusal::kNone;
+}
+
+template <typename Key>
+Refusal OffloadDesk::resolve(const flows::Connection<Key>& connection, Direction direction,
+                             std::uint8_t tos, const Snapshot& policy, offload::Rule& rule,
+                             Use& use) const {
+  const auto& flow = connection.flow(direction);
+  const auto& action = flow.action;
+  const flows::Zone zone = flows::zone_of(flow.key);
+  const flows::NextHop& hop = policy.next_hops[action.next_hop];
+  rule = offload::Rule{};
+  if (flow.key.protocol == packet::kProtoTcp && config_.is_strict_tcp) return Refusal::strict_tcp;
+  const Refusal ports = resolve_ports(zone, hop, policy, rule, use);
+  if (ports != Refusal::kNone) return ports;
+  rule.protocol = flow.key.protocol;
+  rule.destination_mac = flow.destination_mac;
+  if (zone.kind == flows::ZoneKind::kEni) rule.source_mac = policy.enis[zone.index].mac;
+  rule.before = ends_of(flow.key.tuple);
+  rule.after = ends_of(action.tuple);
+  rule.flags = action.flags;
+  rule.max_ip_bytes = action.max_ip_bytes;
+  rule.hop = hop;
+  rule.eni = connection.shared.owner_eni;
+  if (rule.has(flows::kDecapsulate)) {
+    const Underlay& underlay = policy.underlay;
+    rule.tunnel = {flow.tunnel_source, underlay.vtep, policy.vpcs[zone.index].vni.value,
+                   underlay.vxlan_port, underlay.mac};
+  }
+  if (rule.has(flows::kEncapsulate)) rule.outer_source_port = action.outer_source_port.host();
+  if (rule.matches_tos()) {
+    rule.tos = tos;
+  } else if (rule.matches_ecn()) {
+    rule.tos = tos & 3;
+  }
+  if (hop.leaves_by_underlay()) {
+    rule.neighbor = hop.neighbor;
+    const std::uint64_t mac = neighbors_.mac_of(hop.neighbor);
+    if (mac == 0) return Refusal::neighbor_unknown;
+    rule.neighbor_mac = Mac::from_raw(mac);
+  }
+  use.flags = action.flags;
+  return Refusal::kNone;
+}
+
+template <typename Key>
+void OffloadDesk::notice(flows::FlowTable<Key>& table, FlowRef ref, Sight sight,
+                         const Snapshot& policy, Nanos now) {
+  auto& connection = table[ref.connection()];
+  flows::FlowOffload& flow = connection.flow(ref.direction()).offload;
+  if (flow.state == OffloadState::kHardware) return notice_stray(table, ref, sight, now);
+  std::uint32_t packets_per_second = 0;
+  if (flow.state == OffloadState::kWaiting) {
+    if (--flow.countdown != 0) return;
+    packets_per_second = rate_since(flow, now);
+  }
+  flow.state = OffloadState::kCandidate;
+  if (!has_earned_rule(connection, config_.min_packets)) return;
+  order(table, ref, sight.tos, packets_per_second, policy, now);
+}
+
+template <typename Key>
+void OffloadDesk::notice_stray(flows::FlowTable<Key>& table, FlowRef ref, Sight sight, Nanos now) {
+  const std::uint32_t slot = slot_of<Key>(ref.connection(), ref.direction());
+  flows::FlowOffload& flow = table.flow(ref).offload;
+  if (sight.ip_bytes > config_.guard_ip_bytes) return;
+  const bool is_other = is_other_tos(exchange_.rule(slot), sight.tos);
+  if (flow.countdown != 0xff) ++flow.countdown;
+  if (flow.countdown < (is_other ? kStraysOfOtherTos : kStraysBeforeSuspicion)) return;
+  if (!is_other && coarse_since(flow, now) < kSuspicionAfter) return;
+  flow.countdown = 0;
+  if (is_other) {
+    slot_of<Key>(ref.connection(), ref.direction()) = kNoSlot;
+    remove(slot);
+    flow.state = OffloadState::kCandidate;
+    return;
+  }
+  // What the exchange's arithmetic does not count must not crowd out what it does.
+  if (exchange_.orders.size() > exchange_.orders.capacity() / 2) return;
+  static_cast<void>(
+      exchange_.orders.try_push({OrderKind::kSuspect, slot, uses_[slot].serial, 0, 0}));
+}
+
+template <typename Key>
+void OffloadDesk::order(flows::FlowTable<Key>& table, FlowRef ref, std::uint8_t tos,
+                        std::uint32_t packets_per_second, const Snapshot& policy, Nanos now) {
+  auto& connection = table[ref.connection()];
+  flows::FlowOffload& flow = connection.flow(ref.direction()).offload;
+  if (free_.empty()) return refuse(flow, Refusal::queue_full, now);
+  const std::uint32_t slot = free_.back();
+  Use& use = uses_[slot];
+  const Refusal refused =
+      resolve(connection, ref.direction(), tos, policy, exchange_.rule(slot), use);
+  if (refused != Refusal::kNone) return refuse(flow, refused, now);
+  use.connection = ref.connection();
+  use.epoch = epochs<Key>()[ref.connection()];
+  use.family = sizeof(Key) == sizeof(flows::Ip4Key) ? Family::kIpv4 : Family::kIpv6;
+  use.direction = ref.direction();
+  use.state = UseState::kInstalling;
+  use.is_asked = use.is_idle = false;
+  ++use.serial;
+  const bool is_sent =
+      exchange_.orders.try_push({OrderKind::kInstall, slot, use.serial, packets_per_second, now});
+  if (!is_sent) {
+    use.state = UseState::kFree;
+    return refuse(flow, Refusal::queue_full, now);
+  }
+  free_.pop_back();
+  ++used_count_;
+  slot_of<Key>(ref.connection(), ref.direction()) = slot;
+  flow.state = OffloadState::kPending;
+  flow.countdown = 0;
+  connection.details.card_flags |= flows::kOnCard;
+}
+
+// Orders the removal of a rule; its slot's flow has been told, or is gone.
+void OffloadDesk::remove(std::uint32_t slot) {
+  Use& use = uses_[slot];
+  use.state = UseState::kRemoving;
+  const bool is_sent = exchange_.orders.try_push({OrderKind::kRemove, slot, use.serial, 0, 0});
+  GANNET_CHECK(is_sent);  // The exchange's arithmetic is wrong otherwise.
+}
+
+template <typename Key>
+void OffloadDesk::conform(flows::FlowTable<Key>& table, std::uint32_t index,
+                          const Snapshot& policy) {
+  auto& connection = table[index];
+  for (const Direction direction : {Direction::kForward, Direction::kReverse}) {
+    auto& flow = connection.flow(direction);
+    std::uint32_t& slot = slot_of<Key>(index, direction);
+    if (slot == kNoSlot) {
+      if (flow.offload.state == OffloadState::kRefused)
+        flow.offload.state = OffloadState::kCandidate;
+      continue;
+    }
+    Use ignored;
+    const bool is_attached = flow.generation == policy.generation;
+    const bool is_same = is_attached &&
+                         resolve(connection, direction, exchange_.rule(slot).tos, policy, scratch_,
+                                 ignored) == Refusal::kNone &&
+                         offload::is_same(scratch_, exchange_.rule(slot));
+    if (is_same) continue;
+    remove(std::exchange(slot, kNoSlot));
+    flow.offload.state = OffloadState::kCandidate;
+  }
+}
+
+template <typename Key>
+void OffloadDesk::withdraw(flows::FlowTable<Key>& table, std::uint32_t index, bool is_ending) {
+  for (const Direction direction : {Direction::kForward, Direction::kReverse}) {
+    std::uint32_t& slot = slot_of<Key>(index, direction);
+    if (slot == kNoSlot) continue;
+    remove(std::exchange(slot, kNoSlot));
+    table[index].flow(direction).offload.state = OffloadState::kCandidate;
+  }
+  if (is_ending) ++epochs<Key>()[index];
+}
+
+template <typename Key>
+bool OffloadDesk::is_idle_on_card(std::uint32_t index) {
+  bool is_idle = true;
+  for (const Direction direction : {Direction::kForward, Direction::kReverse}) {
+    const std::uint32_t slot = slot_of<Key>(index, direction);
+    if (slot == kNoSlot || uses_[slot].is_idle) continue;
+    is_idle = false;
+    Use& use = uses_[slot];
+    if (use.is_asked) continue;
+    use.is_asked = exchange_.orders.try_push({OrderKind::kCheck, slot, use.serial, 0, 0});
+  }
+  return is_idle;
+}
+
+bool OffloadDesk::mark_generation(std::uint32_t generation) {
+  if (exchange_.orders.size() > exchange_.orders.capacity() / 2) return false;
+  return exchange_.orders.try_push({OrderKind::kBarrier, 0, 0, generation, 0});
+}
+
+// Adds what the card has carried to the connection, the ports and the worker.
+template <typename Key>
+void OffloadDesk::count(flows::FlowTable<Key>& table, const Use& use,
+                        const offload::Answer& answer) {
+  if (answer.packets == 0) return;
+  const std::uint64_t tunnel_bytes = answer.packets * packet::kVxlanOverIpv4Bytes;
+  PortCounters& in = stats_.ports[use.in_port];
+  PortCounters& out = stats_.ports[use.out_port];
+  in.card_rx_packets.add(answer.packets);
+  in.card_rx_bytes.add(answer.bytes + ((use.flags & flows::kDecapsulate) != 0 ? tunnel_bytes : 0));
+  out.card_tx_packets.add(answer.packets);
+  out.card_tx_bytes.add(answer.bytes + ((use.flags & flows::kEncapsulate) != 0 ? tunnel_bytes : 0));
+  stats_.path.card_packets.add(answer.packets);
+  if (!is_alive<Key>(use)) return;
+  auto& shared = table[use.connection].shared;
+  const auto d = static_cast<std::size_t>(use.direction);
+  shared.counters[d].packets += answer.packets;
+  shared.counters[d].bytes += answer.bytes;
+  const Ticks hit = to_ticks(answer.last_hit);
+  if (reached(hit, shared.last_seen[d])) shared.last_seen[d] = hit;
+}
+
+// The slot is this worker's again.
+template <typename Key>
+void OffloadDesk::give_back(flows::FlowTable<Key>& table, const offload::Answer& answer,
+                            Nanos now) {
+  Use& use = uses_[answer.slot];
+  const std::uint32_t index = use.connection;
+  const bool is_ours = use.state != UseState::kRemoving;  // Not given up by this worker before.
+  use.state = UseState::kFree;
+  free_.push_back(answer.slot);
+  --used_count_;
+  if (!is_alive<Key>(use)) return;
+  auto& connection = table[index];
+  if (is_ours) {
+    slot_of<Key>(index, use.direction) = kNoSlot;
+    refuse(connection.flow(use.direction).offload, answer.reason, now);
+  }
+  const bool is_in_software = slot_of<Key>(index, Direction::kForward) == kNoSlot &&
+                              slot_of<Key>(index, Direction::kReverse) == kNoSlot;
+  if (!is_in_software) return;
+  connection.details.card_flags &= static_cast<std::uint8_t>(~flows::kOnCard);
+  flows::forget_windows(connection.details.tcp);
+}
+
+// \return whether the answer says that a connection that was asked about is idle.
+template <typename Key>
+bool OffloadDesk::take(flows::FlowTable<Key>& table, const offload::Answer& answer, Nanos now) {
+  Use& use = uses_[answer.slot];
+  if (use.state == UseState::kFree || use.serial != answer.serial) return false;
+  count(table, use, answer);
+  const bool is_attached = use.state != UseState::kRemoving && is_alive<Key>(use);
+  switch (answer.kind) {
+    case AnswerKind::kInstalled:
+      if (!is_attached) return false;
+      use.state = UseState::kInstalled;
+      start_clock(table[use.connection].flow(use.direction).offload, now);
+      table[use.connection].flow(use.direction).offload.state = OffloadState::kHardware;
+      return false;
+    case AnswerKind::kReading:
+      use.is_idle = false;
+      // It takes packets: strays were something else.
+      if (is_attached) table[use.connection].flow(use.direction).offload.countdown = 0;
+      return false;
+    case AnswerKind::kChecked:
+      use.is_asked = false;
+      use.is_idle = answer.packets == 0;
+      return is_attached && use.is_idle;
+    case AnswerKind::kRefused:
+    case AnswerKind::kRemoved:
+    case AnswerKind::kWithdrawn: give_back(table, answer, now); return false;
+  }
+  return false;
+}
+
+#define GANNET_INSTANTIATE(Key)                                                                    \
+  template void OffloadDesk::notice<Key>(flows::FlowTable<Key>&, FlowRef, Sight, const Snapshot&,  \
+                                         Nanos);                                                   \
+  template void OffloadDesk::conform<Key>(flows::FlowTable<Key>&, std::uint32_t, const Snapshot&); \
+  template void OffloadDesk::withdraw<Key>(flows::FlowTable<Key>&, std::uint32_t, bool);           \
+  template bool OffloadDesk::is_idle_on_card<Key>(std::uint32_t);                                  \
+  template bool OffloadDesk::take<Key>(flows::FlowTable<Key>&, const offload::Answer&, Nanos)
+GANNET_INSTANTIATE(flows::Ip4Key);
+GANNET_INSTANTIATE(flows::Ip6Key);
+#undef GANNET_INSTANTIATE
+
+}  // namespace gannet::dataplane
