@@ -45,10 +45,11 @@ void check_frame(std::uint8_t* frame, std::uint32_t size) {
   packet::Parsed parsed;
   const auto error = packet::parse(frame, size, parsed);
   dataplane::CommonPacket common{};
-  flows::Ip4Key key4;
+  flows::Ip4Key::Words words4;
   flows::Ip6Key key6;
-  if (dataplane::read_common_v4(frame, size, kZone, common, key4)) {
-    check_common(common, key4, frame, error, parsed);
+  if (dataplane::read_common_v4(frame, size, kZone, common, words4)) {
+    check_common(common, load<flows::Ip4Key>(reinterpret_cast<const std::uint8_t*>(&words4)), frame,
+                 error, parsed);
   }
   if (dataplane::read_common_v6(frame, size, kZone, common, key6)) {
     check_common(common, key6, frame, error, parsed);
