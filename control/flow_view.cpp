@@ -73,22 +73,14 @@ class WalkCommand final : public dataplane::WorkerCommand {
 
 std::string_view state_name(const FlowRecord& r) {
   switch (r.tcp_state) {
-    case flows::TcpState::kNone:
-      break;
-    case flows::TcpState::kSynSent:
-      return "syn_sent";
-    case flows::TcpState::kSimultaneousOpen:
-      return "simultaneous_open";
-    case flows::TcpState::kSynReceived:
-      return "syn_received";
-    case flows::TcpState::kEstablished:
-      return "established";
-    case flows::TcpState::kHalfClosed:
-      return "half_closed";
-    case flows::TcpState::kClosing:
-      return "closing";
-    case flows::TcpState::kClosed:
-      return "closed";
+    case flows::TcpState::kNone: break;
+    case flows::TcpState::kSynSent: return "syn_sent";
+    case flows::TcpState::kSimultaneousOpen: return "simultaneous_open";
+    case flows::TcpState::kSynReceived: return "syn_received";
+    case flows::TcpState::kEstablished: return "established";
+    case flows::TcpState::kHalfClosed: return "half_closed";
+    case flows::TcpState::kClosing: return "closing";
+    case flows::TcpState::kClosed: return "closed";
   }
   return (r.flags & flows::kSeenReply) != 0 ? "answered" : "unanswered";
 }
@@ -215,14 +207,10 @@ FlowList list_flows(dataplane::Dataplane& dataplane, const FlowFilter& filter, s
 
 std::string zone_name(flows::Zone zone, const SnapshotNames& names) {
   switch (zone.kind) {
-    case flows::ZoneKind::kEni:
-      return "eni " + SnapshotNames::at(names.enis, zone.index);
-    case flows::ZoneKind::kTunnel:
-      return "tunnel " + SnapshotNames::at(names.vpcs, zone.index);
-    case flows::ZoneKind::kUplink:
-      return "internet";
-    case flows::ZoneKind::kNone:
-      break;
+    case flows::ZoneKind::kEni: return "eni " + SnapshotNames::at(names.enis, zone.index);
+    case flows::ZoneKind::kTunnel: return "tunnel " + SnapshotNames::at(names.vpcs, zone.index);
+    case flows::ZoneKind::kUplink: return "internet";
+    case flows::ZoneKind::kNone: break;
   }
   return "-";
 }

@@ -64,8 +64,9 @@ namespace detail {
 /// Whether a frame holds a common IPv4 packet (no options, no fragment, TTL above 1); fills in
 /// `out` and the words of its key. The key is made in registers: its parts stored one by one and
 /// then loaded as words would stall for some 20 cycles.
-[[nodiscard, gnu::always_inline]] inline bool read_common_v4(std::uint8_t* frame, std::uint32_t size,
-                                                             flows::Zone zone, CommonPacket& out,
+[[nodiscard, gnu::always_inline]] inline bool read_common_v4(std::uint8_t* frame,
+                                                             std::uint32_t size, flows::Zone zone,
+                                                             CommonPacket& out,
                                                              flows::Ip4Key::Words& key) {
   static_assert(std::endian::native == std::endian::little);
   if (size < kMinIpv4Frame) return false;

@@ -28,9 +28,9 @@ struct DataplaneConfig {
   Idle idle = Idle::kAdaptive;
   TrackingConfig tracking;  // Capacities are those of the whole dataplane.
   Ticks fragment_timeout = duration_ticks(2 * kNanosPerSecond);
-  std::uint32_t buffer_count = 16'384;     // Packet buffers.
-  std::uint16_t max_mtu = 1'500;           // Of any port; a frame is never in pieces.
-  bool has_own_threads = true;             // False: a test calls poll() of the workers.
+  std::uint32_t buffer_count = 16'384;  // Packet buffers.
+  std::uint16_t max_mtu = 1'500;        // Of any port; a frame is never in pieces.
+  bool has_own_threads = true;          // False: a test calls poll() of the workers.
   // Of hashes and port choice: random, but for tests that compare two dataplanes.
   std::optional<flows::HashSeed> seed;
   std::optional<OffloadSettings> offload;  // None: there is no card.

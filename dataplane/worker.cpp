@@ -40,9 +40,7 @@ void sleep_ns(long ns) {
 
 }  // namespace
 
-Mailbox mailbox_of(Shared& shared) {
-  return {&shared, &send_mail};
-}
+Mailbox mailbox_of(Shared& shared) { return {&shared, &send_mail}; }
 
 Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
                                                std::span<const PortContext> ports,
@@ -86,9 +84,7 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
   stats_.connection_capacity.store(connections_->v4().capacity(), std::memory_order_relaxed);
 }
 
-Worker::~Worker() {
-  rte_ring_free(commands_);
-}
+Worker::~Worker() { rte_ring_free(commands_); }
 
 void Worker::run() {
   rte_rcu_qsbr_thread_register(shared_.rcu, id());
