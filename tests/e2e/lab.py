@@ -7,6 +7,7 @@ what a killed lab has left behind is removed by the next one. Needs root.
 
 import atexit
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -77,7 +78,7 @@ class Host:
     def __init__(self, lab, name):
         self.lab = lab
         self.name = name
-        self.netns = f"{PREFIX}{os.getpid()}-{name}"
+        self.netns = f"{PREFIX}{os.getpid()}-{lab.number}-{name}"
         run("ip", "netns", "add", self.netns)
         self.ip("link", "set", "lo", "up")
 
@@ -142,10 +143,13 @@ def nodad(address):
 class Lab:
     """Makes hosts and cables; as a context manager it removes them all."""
 
+    numbers = itertools.count()
+
     def __init__(self):
         remove_leftovers()
         self.hosts = {}
         self.processes = []
+        self.number = next(Lab.numbers)  # A process may have several.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self.stack = contextlib.ExitStack()
         atexit.register(self.close)
