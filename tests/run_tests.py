@@ -125,7 +125,7 @@ def run_packet_tests(build, folder):
 def run_pytest(build, folder, what, *arguments):
     junit = folder / f"{what}.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}",
-               *arguments, f"tests/{what}"]
+               "-o", "junit_family=xunit1", *arguments, f"tests/{what}"]
     return run_one(f"{build.name} {what}", command, {"GANNET_BUILD": str(build.resolve())}, junit,
                    timeout=900)
 

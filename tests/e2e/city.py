@@ -76,6 +76,10 @@ class City:
         return {reason: count - before.get(reason, 0) for reason, count in now.items()
                 if count > before.get(reason, 0)}
 
+    def last_denial(self):
+        """The newest packet that a security group dropped, as an event."""
+        return [row for row in self.gannet.json("events") if row["reason"].startswith("sg_")][-1]
+
     def flows(self, *filters):
         return self.gannet.json("flows", *filters)
 

@@ -60,7 +60,7 @@ def test_prefix_list_lets_the_office_in_by_port_range(city):
     before = city.gannet.drops()
     city.far.curl(f"http://{VM1_PUBLIC}:5999", timeout=0.5, check=False)
     assert city.drops_since(before).get("sg_ingress_denied", 0) >= 1
-    assert city.gannet.json("events")[-1]["rule"] == "public-web/ingress/default"
+    assert city.last_denial()["rule"] == "public-web/ingress/default"
 
 
 def test_hairpin_by_nat_gateway(city):

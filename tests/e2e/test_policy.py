@@ -11,21 +11,17 @@ from city import POLICY, VIP, VM1, VM2, VM3, WEB1, iperf_server
 from lab import end, wait_for
 
 
-def last_denial(city):
-    return [row for row in city.gannet.json("events") if row["reason"].startswith("sg_")][-1]
-
-
 def test_denied_by_default_and_by_rule(city):
     """covers: F3 S15. The event names the rule and the packet."""
     before = city.gannet.drops()
     city.vm2.curl(f"http://{WEB1}:9090", timeout=0.5, check=False)
-    event = last_denial(city)
+    event = city.last_denial()
     assert event["rule"] == "web/ingress/default" and f"{WEB1}:9090" in event["packet"]
     city.vm2.curl(f"http://{VM1}:25", timeout=0.5, check=False)
-    event = last_denial(city)
+    event = city.last_denial()
     assert event["reason"] == "sg_egress_denied" and event["rule"] == "inside/egress/no-smtp"
     city.vm3.curl(f"http://{VM1}:23", timeout=0.5, check=False)
-    assert last_denial(city)["rule"] == "public-web/ingress/no-telnet"
+    assert city.last_denial()["rule"] == "public-web/ingress/no-telnet"
     drops = city.drops_since(before)
     assert drops["sg_ingress_denied"] >= 2 and drops["sg_egress_denied"] >= 1
     hits = {row["rule"]: row["hits"] for row in city.gannet.json("show", "sg")
@@ -222,4 +218,4 @@ def test_trace_agrees_with_the_packet(city):
                             "port=9090").stdout
     assert "web/ingress/default" in trace
     city.vm2.curl(f"http://{WEB1}:9090", timeout=0.5, check=False)
-    assert last_denial(city)["rule"] == "web/ingress/default"
+    assert city.last_denial()["rule"] == "web/ingress/default"
