@@ -10,7 +10,6 @@
 namespace gannet::control {
 namespace {
 
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kHugePageBytes = 2 * kMiB;
 // Measured: a connection with both flows and its share of the index. IPv6 has a quarter as many, of
 // not quite twice the size.

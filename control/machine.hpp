@@ -12,6 +12,8 @@
 
 namespace gannet::control {
 
+inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
 /// Memory that programs may still take, in bytes; swap does not count.
 [[nodiscard]] std::uint64_t available_memory_bytes();
 /// Free huge pages of 2 MiB.

@@ -126,14 +126,14 @@ void add_workers(std::string& out, Controller& c) {
 // Not by name: libevent's own way would refuse 127.0.0.1 on a host that has no other address yet.
 evconnlistener* listen_on(event_base* base, const SocketAddress& address) {
   constexpr unsigned kFlags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-  constexpr int kBacklog = 16;
+  constexpr int kWaitingScrapers = 16;
   if (address.ip.is_v4()) {
     sockaddr_in socket{};
     socket.sin_family = AF_INET;
     socket.sin_port = htons(address.port);
     const Ip4 ip = address.ip.v4();
     std::memcpy(&socket.sin_addr, &ip, sizeof socket.sin_addr);
-    return evconnlistener_new_bind(base, nullptr, nullptr, kFlags, kBacklog,
+    return evconnlistener_new_bind(base, nullptr, nullptr, kFlags, kWaitingScrapers,
                                    reinterpret_cast<const sockaddr*>(&socket), sizeof socket);
   }
   sockaddr_in6 socket{};
@@ -141,7 +141,7 @@ evconnlistener* listen_on(event_base* base, const SocketAddress& address) {
   socket.sin6_port = htons(address.port);
   const Ip6 ip = address.ip.v6();
   std::memcpy(&socket.sin6_addr, &ip, sizeof socket.sin6_addr);
-  return evconnlistener_new_bind(base, nullptr, nullptr, kFlags, kBacklog,
+  return evconnlistener_new_bind(base, nullptr, nullptr, kFlags, kWaitingScrapers,
                                  reinterpret_cast<const sockaddr*>(&socket), sizeof socket);
 }
 

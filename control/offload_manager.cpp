@@ -18,8 +18,8 @@ constexpr auto kPause = std::chrono::microseconds(100);
 class OfferAgainCommand final : public dataplane::WorkerCommand {
  public:
   bool step(dataplane::Worker& worker) override {
-    constexpr unsigned kRecordsPerStep = 1'024;
-    return worker.connections().offer_again(cursor_, kRecordsPerStep);
+    constexpr unsigned kOffersPerStep = 1'024;
+    return worker.connections().offer_again(cursor_, kOffersPerStep);
   }
 
  private:

@@ -17,7 +17,7 @@ using packet::Ipv6Header;
 
 constexpr std::size_t kMaxV4Bytes = 576;    // RFC 1812, 4.3.2.3.
 constexpr std::size_t kMaxV6Bytes = 1'280;  // RFC 4443, 2.4 (c).
-constexpr std::uint8_t kTtl = 64;
+constexpr std::uint8_t kErrorTtl = 64;
 
 IcmpHeader error_header(bool is_v4, IcmpProblem problem, std::uint16_t mtu) {
   IcmpHeader icmp{};
@@ -43,7 +43,7 @@ void write_v4(std::uint8_t* at, const IpAddress& source, Ip4 destination, std::s
   ip.version_ihl = packet::kIpv4PlainVersionIhl;
   ip.tos = 0xc0;  // Internetwork control (RFC 1812, 4.3.2.5).
   ip.total_length = Be16(static_cast<std::uint16_t>(bytes));
-  ip.ttl = kTtl;
+  ip.ttl = kErrorTtl;
   ip.protocol = packet::kProtoIcmp;
   ip.source = source.v4();
   ip.destination = destination;
@@ -58,7 +58,7 @@ void write_v6(std::uint8_t* at, const IpAddress& source, const Ip6& destination,
   ip.version_class_label = Be32(0x6000'0000);
   ip.payload_length = Be16(static_cast<std::uint16_t>(bytes - sizeof ip));
   ip.next_header = packet::kProtoIcmp6;
-  ip.hop_limit = kTtl;
+  ip.hop_limit = kErrorTtl;
   ip.source = source.v6();
   ip.destination = destination;
   store(at, ip);

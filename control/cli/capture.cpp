@@ -2,6 +2,7 @@
 #include "control/cli/capture.hpp"
 
 #include "control/api/client.hpp"
+#include "control/cli/exit_status.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -15,8 +16,6 @@
 namespace gannet::control {
 namespace {
 
-constexpr int kDone = 0;
-constexpr int kFailed = 1;
 constexpr int kOk = 200;
 constexpr std::uint32_t kEnhancedPacket = 6;
 

@@ -2,6 +2,7 @@
 #include "control/cli/doctor.hpp"
 
 #include "control/api/client.hpp"
+#include "control/cli/exit_status.hpp"
 #include "control/cli/table.hpp"
 #include "control/machine.hpp"
 #include "control/policy/load.hpp"
@@ -23,11 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-constexpr int kDone = 0;
-constexpr int kFailed = 1;
-constexpr int kUnhealthy = 2;
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 /// What has been found, one row for each check.
 class Findings {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/cli/offline.hpp"
 
+#include "control/cli/exit_status.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/validate.hpp"
 #include "control/rehearsal.hpp"
@@ -14,9 +15,6 @@ namespace gannet::control {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int kDone = 0;
-constexpr int kFailed = 1;
 
 std::string subject_of(const OfflineOptions& options) {
   return options.files.size() == 1 ? options.files.front()

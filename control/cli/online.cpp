@@ -2,6 +2,7 @@
 #include "control/cli/online.hpp"
 
 #include "control/api/client.hpp"
+#include "control/cli/exit_status.hpp"
 #include "control/cli/table.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
@@ -15,10 +16,6 @@ namespace gannet::control {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int kDone = 0;
-constexpr int kFailed = 1;
-constexpr int kChanges = 2;
 
 void print_rows(const OnlineOptions& options, const Json& rows) {
   fmt::print("{}{}", options.is_json ? rows.dump(2) : format_table(rows),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/cli/top.hpp"
 
+#include "control/cli/exit_status.hpp"
 #include "control/cli/table.hpp"
 
 #include <chrono>
@@ -14,9 +15,6 @@ namespace gannet::control {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int kDone = 0;
-constexpr int kFailed = 1;
 
 // The counters in a list of rows, a second since the list before.
 Json rates(const Json& before, const Json& after, double seconds) {

@@ -9,6 +9,8 @@
 
 namespace gannet::control {
 
+[[nodiscard]] constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 /// Whether others read the text as a number, a boolean or a date.
 [[nodiscard]] bool reads_as_other_type(std::string_view text);
 

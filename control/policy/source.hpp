@@ -12,6 +12,9 @@
 
 namespace gannet::control {
 
+/// In UTF-8: allowed at the beginning of a text only.
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
 class SourceFile {
  public:
   /// A place that people understand: both count from 1, the column counts characters, not bytes.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/policy/units.hpp"
 
+#include "control/policy/plain_text.hpp"
+
 #include <array>
 #include <charconv>
 #include <limits>
@@ -36,8 +38,6 @@ constexpr auto kSizes = std::to_array<Unit>({{"GiB", 1U << 30},
 constexpr std::size_t kPrintedSizes = 4;
 
 constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::string_view take_while(std::string_view& text, auto&& predicate) {
   std::size_t n = 0;

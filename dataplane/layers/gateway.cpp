@@ -10,11 +10,11 @@
 namespace gannet::dataplane {
 namespace {
 
-constexpr std::uint8_t kTtl = 64;
+constexpr std::uint8_t kReplyTtl = 64;
 
 void answer_v4(packet::Ipv4Header& ip) {
   std::swap(ip.source, ip.destination);
-  ip.ttl = kTtl;
+  ip.ttl = kReplyTtl;
   ip.checksum = Be16(0);
   ip.checksum = packet::finish(
       packet::sum_bytes(reinterpret_cast<const std::uint8_t*>(&ip), ip.header_bytes()));
@@ -55,7 +55,7 @@ DropReason GatewayService::answer(Frame& frame, const packet::Parsed& parsed,
   } else {
     auto& ip = packet::header_at<packet::Ipv6Header>(frame.data + parsed.l3_offset);
     std::swap(ip.source, ip.destination);
-    ip.hop_limit = kTtl;
+    ip.hop_limit = kReplyTtl;
   }
   std::swap(frame.ethernet().source, frame.ethernet().destination);
   return DropReason::kNone;

@@ -4,15 +4,15 @@
 namespace gannet::dataplane {
 namespace {
 
-struct Outcome {
+struct Answer {
   bool is_allowed;
   std::uint32_t rule;  // That denied, or that of the last group that allowed.
 };
 
 // `side` is which half of each group to ask: &SecurityGroup::ingress or egress.
-Outcome ask_groups(const FirstPacket& first, const Eni& eni, GroupSide SecurityGroup::*side,
-                   const IpAddress& remote, bool allowed_without_groups) {
-  Outcome outcome{allowed_without_groups, flows::kNoRule};
+Answer ask_groups(const FirstPacket& first, const Eni& eni, GroupSide SecurityGroup::*side,
+                  const IpAddress& remote, bool allowed_without_groups) {
+  Answer outcome{allowed_without_groups, flows::kNoRule};
   for (const std::uint16_t index : eni.groups) {
     const SecurityGroup& group = first.policy.groups[index];
     const GroupSide& half = group.*side;
@@ -31,7 +31,7 @@ Outcome ask_groups(const FirstPacket& first, const Eni& eni, GroupSide SecurityG
 
 DropReason SecurityGroups::judge_egress(FirstPacket& first) noexcept {
   if (first.skips_egress) return DropReason::kNone;
-  const Outcome outcome =
+  const Answer outcome =
       ask_groups(first, first.sender(), &SecurityGroup::egress, first.current.destination, true);
   first.egress_rule = outcome.rule;
   first.note(Step::kEgressGroups, outcome.rule);
@@ -41,7 +41,7 @@ DropReason SecurityGroups::judge_egress(FirstPacket& first) noexcept {
 DropReason SecurityGroups::judge_ingress(FirstPacket& first) noexcept {
   if (first.skips_ingress) return DropReason::kNone;
   const Eni& receiver = first.policy.enis[first.to->eni];
-  const Outcome outcome =
+  const Answer outcome =
       ask_groups(first, receiver, &SecurityGroup::ingress, first.current.source, false);
   first.ingress_rule = outcome.rule;
   first.note(Step::kIngressGroups, outcome.rule);

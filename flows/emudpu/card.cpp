@@ -24,11 +24,6 @@ std::uint64_t table_name(Domain domain, std::uint16_t port, std::uint32_t group)
   return std::uint64_t{static_cast<std::uint8_t>(domain)} << 48 | std::uint64_t{port} << 32 | group;
 }
 
-int set_error(rte_flow_error* error, int code, rte_flow_error_type type, const void* cause,
-              const char* message) {
-  return rte_flow_error_set(error, code, type, cause, message);
-}
-
 }  // namespace
 
 Card::Card(CardConfig config)
@@ -129,7 +124,7 @@ int Card::check_room(const ParsedActions& actions, rte_flow_error* error) const 
     what = "no free ageing object";
   }
   if (what == nullptr) return 0;
-  return set_error(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, what);
+  return rte_flow_error_set(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, what);
 }
 
 int Card::validate(Port& port, const rte_flow_attr& attr, const rte_flow_item* items,
@@ -153,8 +148,8 @@ Rule* Card::create(Port& port, const rte_flow_attr& attr, const rte_flow_item* i
       return nullptr;
     }
     if (const int fault = draw_insertion_fault(); fault != 0) {
-      set_error(error, fault, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                "the card failed to insert the rule");
+      rte_flow_error_set(error, fault, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                         "the card failed to insert the rule");
     } else {
       rule = plan_to_rule(checked, error);
     }
@@ -197,8 +192,8 @@ int Card::isolate(Port& port, bool is_isolated) {
 
 int Card::aged_flows(Port& port, void** contexts, std::uint32_t room, rte_flow_error* error) {
   if (room != 0 && contexts == nullptr) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                     "Should assign at least one context");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "Should assign at least one context");
   }
   return ages_.collect(port.index, contexts, room, now());
 }

@@ -10,11 +10,6 @@
 namespace gannet::emudpu {
 namespace {
 
-int set_error(rte_flow_error* error, int code, rte_flow_error_type type, const void* cause,
-              const char* message) {
-  return rte_flow_error_set(error, code, type, cause, message);
-}
-
 void read_counter(Counter& counter, rte_flow_query_count& out) {
   const std::uint64_t packets = counter.packets.load(std::memory_order_relaxed);
   const std::uint64_t bytes = counter.bytes.load(std::memory_order_relaxed);
@@ -43,11 +38,12 @@ int Card::query(Rule* rule, const rte_flow_action* action, void* data, rte_flow_
   const std::lock_guard guard(lock_);
   if (const int status = check_handle(rule, error); status != 0) return status;
   if (rule->status == RuleStatus::kGone) {
-    return set_error(error, ENOENT, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
-                     "the rule was lost in a reset");
+    return rte_flow_error_set(error, ENOENT, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
+                              "the rule was lost in a reset");
   }
   if (action == nullptr || data == nullptr) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, action, "nothing to query");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, action,
+                              "nothing to query");
   }
   if (action->type == RTE_FLOW_ACTION_TYPE_COUNT && rule->counter != nullptr) {
     read_counter(*rule->counter, *static_cast<rte_flow_query_count*>(data));
@@ -58,10 +54,11 @@ int Card::query(Rule* rule, const rte_flow_action* action, void* data, rte_flow_
     return 0;
   }
   if (action->type != RTE_FLOW_ACTION_TYPE_COUNT && action->type != RTE_FLOW_ACTION_TYPE_AGE) {
-    return set_error(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, action, "action not supported");
+    return rte_flow_error_set(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, action,
+                              "action not supported");
   }
-  return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, action,
-                   "the rule has no such action");
+  return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, action,
+                            "the rule has no such action");
 }
 
 bool Card::is_alive(const IndirectAction* action) const {
@@ -79,23 +76,26 @@ IndirectAction* Card::create_indirect(Port& port, const rte_flow_action& action,
   const bool is_count = action.type == RTE_FLOW_ACTION_TYPE_COUNT;
   if ((!is_count && action.type != RTE_FLOW_ACTION_TYPE_AGE) ||
       !profile().actions.has(action.type)) {
-    set_error(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, &action, "action type not supported");
+    rte_flow_error_set(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, &action,
+                       "action type not supported");
     return nullptr;
   }
   const auto* const conf = static_cast<const rte_flow_action_age*>(action.conf);
   if (!is_count && (conf == nullptr || conf->timeout == 0)) {
-    set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION_CONF, conf, "invalid timeout value 0");
+    rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION_CONF, conf,
+                       "invalid timeout value 0");
     return nullptr;
   }
   if (is_count ? counters_in_use_ >= profile().counters : ages_in_use_ >= profile().ages) {
-    set_error(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-              "no free counter or ageing object");
+    rte_flow_error_set(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                       "no free counter or ageing object");
     return nullptr;
   }
   Age* age = nullptr;
   if (!is_count &&
       (age = ages_.take(port.index, conf->timeout * kNanosPerSecond, now())) == nullptr) {
-    set_error(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, "no free ageing object");
+    rte_flow_error_set(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                       "no free ageing object");
     return nullptr;
   }
   if (free_indirect_.empty()) {
@@ -126,11 +126,12 @@ int Card::destroy_indirect(IndirectAction* action, rte_flow_error* error) {
   const std::lock_guard guard(lock_);
   if (action == nullptr ||
       (action->status != RuleStatus::kActive && action->status != RuleStatus::kGone)) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, action, "not an indirect action");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, action,
+                              "not an indirect action");
   }
   if (action->rule_count != 0) {
-    return set_error(error, EBUSY, RTE_FLOW_ERROR_TYPE_HANDLE, action,
-                     "rules use the indirect action");
+    return rte_flow_error_set(error, EBUSY, RTE_FLOW_ERROR_TYPE_HANDLE, action,
+                              "rules use the indirect action");
   }
   if (action->status == RuleStatus::kActive) release_indirect(*action);
   action->status = RuleStatus::kFree;
@@ -141,11 +142,12 @@ int Card::destroy_indirect(IndirectAction* action, rte_flow_error* error) {
 int Card::update_indirect(IndirectAction* action, const void* update, rte_flow_error* error) {
   const std::lock_guard guard(lock_);
   if (action == nullptr || !is_alive(action)) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, action, "not an indirect action");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, action,
+                              "not an indirect action");
   }
   if (action->type != RTE_FLOW_ACTION_TYPE_AGE || update == nullptr) {
-    return set_error(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, action,
-                     "action update not supported");
+    return rte_flow_error_set(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, action,
+                              "action update not supported");
   }
   const auto& change = *static_cast<const rte_flow_update_age*>(update);
   if (change.timeout_valid != 0) {
@@ -158,7 +160,8 @@ int Card::update_indirect(IndirectAction* action, const void* update, rte_flow_e
 int Card::query_indirect(const IndirectAction* action, void* data, rte_flow_error* error) {
   const std::lock_guard guard(lock_);
   if (action == nullptr || data == nullptr || !is_alive(action)) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, action, "not an indirect action");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, action,
+                              "not an indirect action");
   }
   if (action->type == RTE_FLOW_ACTION_TYPE_COUNT) {
     read_counter(const_cast<IndirectAction*>(action)->counter,

@@ -10,15 +10,6 @@
 #include <rte_errno.h>
 
 namespace gannet::emudpu {
-namespace {
-
-int set_error(rte_flow_error* error, int code, rte_flow_error_type type, const void* cause,
-              const char* message) {
-  return rte_flow_error_set(error, code, type, cause, message);
-}
-
-}  // namespace
-
 Rule* Card::plan_to_rule(RulePlan& plan, rte_flow_error* error) {
   if (const int status = check_room(plan.actions, error); status != 0) {
     ++rule_counters_.refused_full;
@@ -32,7 +23,8 @@ Rule* Card::plan_to_rule(RulePlan& plan, rte_flow_error* error) {
       sizeof(Rule) + shape->word_count * sizeof(std::uint64_t) + program_bytes;
   void* const block = bytes <= Slab::kMaxBytes ? slab_.take(bytes) : nullptr;
   if (block == nullptr) {
-    set_error(error, ENOMEM, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, "no memory for the rule");
+    rte_flow_error_set(error, ENOMEM, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                       "no memory for the rule");
     return nullptr;
   }
   auto* const rule = new (block) Rule();
@@ -46,11 +38,11 @@ Rule* Card::plan_to_rule(RulePlan& plan, rte_flow_error* error) {
   if (!plan.match.ranges.empty()) rule->ranges = new Ranges(std::move(plan.match.ranges));
   int status = 0;
   if (!profile().has_duplicates && table->has_duplicate(shape, rule)) {
-    status = set_error(error, EEXIST, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                       "the rule is there already");
+    status = rte_flow_error_set(error, EEXIST, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                                "the rule is there already");
   } else if (attach(*rule, plan) != 0) {
-    status =
-        set_error(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, "no free ageing object");
+    status = rte_flow_error_set(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                                "no free ageing object");
   }
   if (status != 0) {
     ++rule_counters_.refused_by_check;
@@ -150,15 +142,16 @@ void Card::put_into_force(Rule* rule) {
 int Card::check_handle(const Rule* rule, rte_flow_error* error) const {
   if (rule != nullptr && (rule->status == RuleStatus::kActive || rule->status == RuleStatus::kGone))
     return 0;
-  return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, rule, "not a rule of this card");
+  return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
+                            "not a rule of this card");
 }
 
 int Card::begin_withdrawal(Rule* rule, rte_flow_error* error) {
   if (const int status = check_handle(rule, error); status != 0) return status;
   if (rule->status == RuleStatus::kActive) {
     if (const int fault = faults_.destruction(); fault != 0) {
-      return set_error(error, fault, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
-                       "the card failed to destroy the rule");
+      return rte_flow_error_set(error, fault, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
+                                "the card failed to destroy the rule");
     }
     rule->table->remove(rule);
     rule->status = RuleStatus::kPending;

@@ -11,11 +11,6 @@
 namespace gannet::emudpu {
 namespace {
 
-int set_error(rte_flow_error* error, int code, rte_flow_error_type type, const void* cause,
-              const char* message) {
-  return rte_flow_error_set(error, code, type, cause, message);
-}
-
 constexpr unsigned kMaxTemplateActions = 32;
 
 }  // namespace
@@ -28,35 +23,36 @@ Templates::Queue* Templates::find_queue(const Port& port, std::uint32_t queue) {
 int Templates::check_room(Port& port, std::uint32_t queue, rte_flow_error* error) {
   const Queue* const found = find_queue(port, queue);
   if (found == nullptr) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, "no such flow queue");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "no such flow queue");
   }
   if (found->outstanding < found->size) return 0;
   // As mlx5 answers when it is out of jobs.
-  return set_error(error, ENOMEM, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                   "the flow queue is full");
+  return rte_flow_error_set(error, ENOMEM, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                            "the flow queue is full");
 }
 
 int Templates::plan(TemplateTable& table, const rte_flow_item* pattern, unsigned pattern_index,
                     const rte_flow_action* actions, unsigned actions_index, RulePlan& out,
                     rte_flow_error* error) {
   if (pattern_index >= table.patterns.size() || actions_index >= table.actions.size()) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                     "no such template in the table");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "no such template in the table");
   }
   const rte_flow_item* const masks = table.patterns[pattern_index]->items();
   for (unsigned i = 0;
        pattern[i].type != RTE_FLOW_ITEM_TYPE_END || masks[i].type != RTE_FLOW_ITEM_TYPE_END; ++i) {
     if (pattern[i].type == masks[i].type) continue;
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, &pattern[i],
-                     "not the template's item");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, &pattern[i],
+                              "not the template's item");
   }
   const ActionsTemplate& fixed = *table.actions[actions_index];
   rte_flow_action merged[kMaxTemplateActions + 1] = {};
   const std::size_t count = std::min<std::size_t>(fixed.is_fixed.size(), kMaxTemplateActions);
   for (std::size_t i = 0; i < count; ++i) {
     if (actions[i].type != fixed.actions()[i].type) {
-      return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, &actions[i],
-                       "not the template's action");
+      return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, &actions[i],
+                                "not the template's action");
     }
     merged[i] = fixed.is_fixed[i] ? fixed.actions()[i] : actions[i];
   }
@@ -92,8 +88,8 @@ Rule* Templates::create_rule(Port& port, std::uint32_t queue, bool postpone, Tem
                              void* user_data, rte_flow_error* error) {
   if (check_room(port, queue, error) != 0) return nullptr;
   if (table->used >= table->capacity) {
-    set_error(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-              "the template table is full");
+    rte_flow_error_set(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                       "the template table is full");
     return nullptr;
   }
   RulePlan checked;
@@ -115,7 +111,8 @@ int Templates::destroy_rule(Port& port, std::uint32_t queue, bool postpone, Rule
                             void* user_data, rte_flow_error* error) {
   if (const int status = check_room(port, queue, error); status != 0) return status;
   if (rule == nullptr || rule->status == RuleStatus::kFree) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, rule, "not a rule of this card");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
+                              "not a rule of this card");
   }
   Queue& to = *find_queue(port, queue);
   ++to.outstanding;
@@ -175,7 +172,8 @@ void Templates::run_due(Nanos now) {
 int Templates::push(Port& port, std::uint32_t queue, rte_flow_error* error) {
   Queue* const found = find_queue(port, queue);
   if (found == nullptr) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, "no such flow queue");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "no such flow queue");
   }
   submit(*found);
   return 0;
@@ -185,7 +183,8 @@ int Templates::pull(Port& port, std::uint32_t queue, rte_flow_op_result* results
                     std::uint16_t room, rte_flow_error* error) {
   Queue* const found = find_queue(port, queue);
   if (found == nullptr) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, "no such flow queue");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "no such flow queue");
   }
   run(*found, card_.now());
   const auto count = static_cast<std::uint16_t>(std::min<std::size_t>(room, found->done.size()));

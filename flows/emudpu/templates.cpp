@@ -15,11 +15,6 @@ namespace {
 
 constexpr std::uint32_t kMaxQueueSize = 1 << 20;
 
-int set_error(rte_flow_error* error, int code, rte_flow_error_type type, const void* cause,
-              const char* message) {
-  return rte_flow_error_set(error, code, type, cause, message);
-}
-
 // A deep copy of a pattern or a list of actions.
 bool copy_list(rte_flow_conv_op kind, const void* list, std::vector<std::uint8_t>& out) {
   const int bytes = rte_flow_conv(kind, nullptr, 0, list, nullptr);
@@ -72,8 +67,8 @@ int Templates::info(rte_flow_port_info& port_info, rte_flow_queue_info* queue_in
                     rte_flow_error* error) const {
   const Profile& profile = card_.profile();
   if (profile.queues == 0) {
-    return set_error(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                     "the card has no flow queues");
+    return rte_flow_error_set(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "the card has no flow queues");
   }
   port_info = {};
   port_info.max_nb_queues = profile.queues;
@@ -88,29 +83,29 @@ int Templates::configure(Port& port, const rte_flow_port_attr& attr, std::uint16
                          const rte_flow_queue_attr* const queue_attrs[], rte_flow_error* error) {
   const Profile& profile = card_.profile();
   if (profile.queues == 0) {
-    return set_error(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                     "the card has no flow queues");
+    return rte_flow_error_set(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "the card has no flow queues");
   }
   if (queues == 0 || queues > profile.queues) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                     "invalid number of queues");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "invalid number of queues");
   }
   if (attr.nb_counters > profile.counters || attr.nb_aging_objects > profile.ages ||
       attr.nb_meters > profile.meters) {
-    return set_error(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                     "more objects than the card has");
+    return rte_flow_error_set(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "more objects than the card has");
   }
   if (std::ranges::any_of(tables_, [&port](const TemplateTable& t) { return t.port == &port; })) {
-    return set_error(error, EBUSY, RTE_FLOW_ERROR_TYPE_STATE, nullptr,
-                     "the port has template tables");
+    return rte_flow_error_set(error, EBUSY, RTE_FLOW_ERROR_TYPE_STATE, nullptr,
+                              "the port has template tables");
   }
   queues_.resize(card_.ports().size());
   std::vector<Queue> made(queues);
   for (std::uint16_t i = 0; i < queues; ++i) {
     if (queue_attrs[i] == nullptr || queue_attrs[i]->size == 0 ||
         queue_attrs[i]->size > kMaxQueueSize) {
-      return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
-                       "invalid queue size");
+      return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                                "invalid queue size");
     }
     made[i].size = queue_attrs[i]->size;
   }
@@ -142,7 +137,8 @@ PatternTemplate* Templates::create_pattern(Port& port, const rte_flow_pattern_te
   if (parse_pattern(context, probe.data(), nullptr, match, headers, error) != 0) return nullptr;
   PatternTemplate made;
   if (!copy_list(RTE_FLOW_CONV_OP_PATTERN, items, made.storage)) {
-    set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, items, "the pattern cannot be copied");
+    rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, items,
+                       "the pattern cannot be copied");
     return nullptr;
   }
   patterns_.push_back(std::move(made));
@@ -152,8 +148,9 @@ PatternTemplate* Templates::create_pattern(Port& port, const rte_flow_pattern_te
 int Templates::destroy_pattern(PatternTemplate* pattern, rte_flow_error* error) {
   const auto found = std::ranges::find_if(patterns_, [pattern](auto& p) { return &p == pattern; });
   if (found == patterns_.end() || found->tables != 0) {
-    return set_error(error, found == patterns_.end() ? EINVAL : EBUSY, RTE_FLOW_ERROR_TYPE_HANDLE,
-                     pattern, "no pattern template, or one in use");
+    return rte_flow_error_set(error, found == patterns_.end() ? EINVAL : EBUSY,
+                              RTE_FLOW_ERROR_TYPE_HANDLE, pattern,
+                              "no pattern template, or one in use");
   }
   patterns_.erase(found);
   return 0;
@@ -168,19 +165,22 @@ ActionsTemplate* Templates::create_actions(Port& port, const rte_flow_actions_te
   for (unsigned i = 0; actions[i].type != RTE_FLOW_ACTION_TYPE_END; ++i) {
     const rte_flow_action& action = actions[i];
     if (masks != nullptr && masks[i].type != action.type) {
-      set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, &masks[i], "mask of another action");
+      rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, &masks[i],
+                         "mask of another action");
       return nullptr;
     }
     const bool is_meta =
         action.type == RTE_FLOW_ACTION_TYPE_VOID || action.type == RTE_FLOW_ACTION_TYPE_INDIRECT;
     if (!is_meta && !card_.profile().actions.has(action.type)) {
-      set_error(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, &action, "action not supported");
+      rte_flow_error_set(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, &action,
+                         "action not supported");
       return nullptr;
     }
     made.is_fixed.push_back(masks != nullptr && is_fixed(action, masks[i]));
   }
   if (!copy_list(RTE_FLOW_CONV_OP_ACTIONS, actions, made.storage)) {
-    set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, actions, "the actions cannot be copied");
+    rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, actions,
+                       "the actions cannot be copied");
     return nullptr;
   }
   actions_.push_back(std::move(made));
@@ -190,8 +190,9 @@ ActionsTemplate* Templates::create_actions(Port& port, const rte_flow_actions_te
 int Templates::destroy_actions(ActionsTemplate* actions, rte_flow_error* error) {
   const auto found = std::ranges::find_if(actions_, [actions](auto& a) { return &a == actions; });
   if (found == actions_.end() || found->tables != 0) {
-    return set_error(error, found == actions_.end() ? EINVAL : EBUSY, RTE_FLOW_ERROR_TYPE_HANDLE,
-                     actions, "no actions template, or one in use");
+    return rte_flow_error_set(error, found == actions_.end() ? EINVAL : EBUSY,
+                              RTE_FLOW_ERROR_TYPE_HANDLE, actions,
+                              "no actions template, or one in use");
   }
   actions_.erase(found);
   return 0;
@@ -204,7 +205,8 @@ TemplateTable* Templates::create_table(Port& port, const rte_flow_template_table
   Domain domain;
   if (parse_attributes(attr.flow_attr, card_.profile(), domain, error) != 0) return nullptr;
   if (attr.nb_flows == 0 || attr.nb_flows > card_.profile().slots) {
-    set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr, "invalid number of flows");
+    rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                       "invalid number of flows");
     return nullptr;
   }
   TemplateTable made;
@@ -223,10 +225,11 @@ TemplateTable* Templates::create_table(Port& port, const rte_flow_template_table
 int Templates::destroy_table(TemplateTable* table, rte_flow_error* error) {
   const auto found = std::ranges::find_if(tables_, [table](auto& t) { return &t == table; });
   if (found == tables_.end()) {
-    return set_error(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, table, "no such template table");
+    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, table,
+                              "no such template table");
   }
   if (table->used != 0) {
-    return set_error(error, EBUSY, RTE_FLOW_ERROR_TYPE_HANDLE, table, "table in use");
+    return rte_flow_error_set(error, EBUSY, RTE_FLOW_ERROR_TYPE_HANDLE, table, "table in use");
   }
   Domain domain;
   rte_flow_error ignored;

@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace gannet::flows {
+namespace gannet::flows::keys {
 namespace {
 
 using test::Bytes;
@@ -179,4 +179,4 @@ TEST(Hash, S4CountingKeysDoNotCluster) {
 }
 
 }  // namespace
-}  // namespace gannet::flows
+}  // namespace gannet::flows::keys

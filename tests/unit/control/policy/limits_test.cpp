@@ -11,7 +11,7 @@
 namespace gannet::control {
 namespace {
 
-constexpr std::string_view kHead = "apiVersion: gannet/v1\nkind: Policy\n";
+constexpr std::string_view kLimitsHead = "apiVersion: gannet/v1\nkind: Policy\n";
 
 std::string repeated(std::string_view text, std::size_t count) {
   std::string out;
@@ -30,7 +30,7 @@ std::string only_finding(const Checked& checked) {
 TEST(Limits, NestingIsBounded) {
   // 64 levels: the document and 63 lists.
   const auto nested = [](std::size_t depth) {
-    return fmt::format("{}metadata: {}{}", kHead, repeated("[", depth), repeated("]", depth));
+    return fmt::format("{}metadata: {}{}", kLimitsHead, repeated("[", depth), repeated("]", depth));
   };
   EXPECT_EQ(only_finding(*check_text_of(nested(63))), "error wrong-type 3:11+1");
   EXPECT_EQ(only_finding(*check_text_of(nested(64))), "error too-deep 3:74+1");
@@ -38,13 +38,13 @@ TEST(Limits, NestingIsBounded) {
 }
 
 TEST(Limits, BlockNestingIsBounded) {
-  std::string text(kHead);
+  std::string text(kLimitsHead);
   for (std::size_t i = 0; i < 200; ++i) text += std::string(i, ' ') + "a:\n";
   EXPECT_TRUE(only_finding(*check_text_of(text)).starts_with("error too-deep "));
 }
 
 TEST(Limits, AliasesDoNotBlowUp) {
-  std::string text = fmt::format("{}x0: &x0 [{}]\n", kHead, repeated("a, ", 10));
+  std::string text = fmt::format("{}x0: &x0 [{}]\n", kLimitsHead, repeated("a, ", 10));
   for (int i = 1; i < 10; ++i) {
     text += fmt::format("x{0}: &x{0} [{1}]\n", i, repeated(fmt::format("*x{}, ", i - 1), 10));
   }
@@ -56,13 +56,13 @@ TEST(Limits, AliasesDoNotBlowUp) {
 
 TEST(Limits, AliasesDoNotGetAroundTheDepth) {
   const auto deep = repeated("[", 40) + repeated("]", 40);
-  const auto text =
-      fmt::format("{}a: &a {}\nb: {}*a{}\n", kHead, deep, repeated("[", 40), repeated("]", 40));
+  const auto text = fmt::format("{}a: &a {}\nb: {}*a{}\n", kLimitsHead, deep, repeated("[", 40),
+                                repeated("]", 40));
   EXPECT_EQ(only_finding(*check_text_of(text)), "error too-deep 4:44+2");
 }
 
 TEST(Limits, OfAFloodOfFindingsTheFirstAreShownAndAllAreCounted) {
-  std::string text = fmt::format("{}prefix_lists:\n", kHead);
+  std::string text = fmt::format("{}prefix_lists:\n", kLimitsHead);
   for (int i = 0; i < 5000; ++i) text += fmt::format("  p{}: [nonsense]\n", i);
   const auto checked = check_text_of(text);
   EXPECT_EQ(checked->diagnostics.error_count(), 5000U);
@@ -72,7 +72,7 @@ TEST(Limits, OfAFloodOfFindingsTheFirstAreShownAndAllAreCounted) {
 }
 
 TEST(Limits, MoreObjectsThanTablesHold) {
-  std::string text = fmt::format("{}security_groups:\n", kHead);
+  std::string text = fmt::format("{}security_groups:\n", kLimitsHead);
   for (int i = 0; i <= 65535; ++i) {
     text += fmt::format("  g{}: {{default: {{ingress: deny, egress: deny}}}}\n", i);
   }
@@ -80,7 +80,7 @@ TEST(Limits, MoreObjectsThanTablesHold) {
 }
 
 TEST(Limits, AByteOrderMarkAtTheBeginningIsNoMistake) {
-  EXPECT_EQ(check_text_of(fmt::format("\xef\xbb\xbf{}", kHead))->rendered, "");
+  EXPECT_EQ(check_text_of(fmt::format("\xef\xbb\xbf{}", kLimitsHead))->rendered, "");
 }
 
 TEST(Limits, WindowsLineEndsAreNoMistake) {

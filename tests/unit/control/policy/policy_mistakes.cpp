@@ -21,7 +21,7 @@ constexpr std::string_view kBackend = "- {ip: 10.10.1.12, port: 8443, weight: 50
 constexpr std::string_view kOffice = "office: [198.51.100.0/24";
 constexpr std::string_view kPeerRoute = "- {to: 10.20.0.0/16, via: {peer_vpc: analytics}}";
 
-constexpr auto kMistakes = std::to_array<Mistake>({
+constexpr auto kPolicyMistakes = std::to_array<Mistake>({
     // Names.
     {"unknown security group", "security_groups: [web-frontend]",
      "security_groups: [«unknown-reference|web-fronted»]",
@@ -174,6 +174,6 @@ constexpr auto kMistakes = std::to_array<Mistake>({
 
 }  // namespace
 
-std::span<const Mistake> policy_mistakes() { return kMistakes; }
+std::span<const Mistake> policy_mistakes() { return kPolicyMistakes; }
 
 }  // namespace gannet::control

@@ -12,10 +12,10 @@ constexpr std::string_view kRulePorts = "ports: [80, 443]";
 constexpr std::string_view kRuleSide = "ports: [80, 443], from: any";
 constexpr std::string_view kWebMac = "mac: \"02:00:0a:0a:01:0b\"";
 constexpr std::string_view kInterval = "interval: 2s";
-constexpr std::string_view kOffice = "office: [198.51.100.0/24";
+constexpr std::string_view kOfficeList = "office: [198.51.100.0/24";
 constexpr std::string_view kPublicIp = "public_ip: 203.0.113.11";
 
-constexpr auto kMistakes = std::to_array<Mistake>({
+constexpr auto kValueMistakes = std::to_array<Mistake>({
     // Fields.
     {"unknown section", "load_balancers:", "«unknown-field|load_balancer»:", "did you mean"},
     {"unknown field", kVni, "vni: 5001\n    «unknown-field|mtu»: 1500", "known fields are"},
@@ -75,10 +75,10 @@ constexpr auto kMistakes = std::to_array<Mistake>({
     {"address with a zero in front", kPublicIp, "public_ip: «invalid-address|203.0.113.011»"},
     {"a block for an address", kPublicIp, "public_ip: «invalid-address|203.0.113.11/32»",
      "remove '/32'"},
-    {"no block", kOffice, "office: [«invalid-prefix|198.51.100/24»"},
-    {"length 33", kOffice, "office: [«invalid-prefix|198.51.100.0/33»"},
-    {"length with a zero in front", kOffice, "office: [«invalid-prefix|198.51.100.0/024»"},
-    {"host bits", kOffice, "office: [«host-bits|198.51.100.1/24»", "write 198.51.100.0/24"},
+    {"no block", kOfficeList, "office: [«invalid-prefix|198.51.100/24»"},
+    {"length 33", kOfficeList, "office: [«invalid-prefix|198.51.100.0/33»"},
+    {"length with a zero in front", kOfficeList, "office: [«invalid-prefix|198.51.100.0/024»"},
+    {"host bits", kOfficeList, "office: [«host-bits|198.51.100.1/24»", "write 198.51.100.0/24"},
     {"other side with host bits", kRuleSide, "ports: [80, 443], from: «host-bits|10.10.0.1/16»"},
     {"other side of nonsense", kRuleSide, "ports: [80, 443], from: «invalid-prefix|anyone»"},
     {"no MAC", kWebMac, "mac: «invalid-mac|\"02:00:0a:0a:01\"»"},
@@ -111,6 +111,6 @@ constexpr auto kMistakes = std::to_array<Mistake>({
 
 }  // namespace
 
-std::span<const Mistake> value_mistakes() { return kMistakes; }
+std::span<const Mistake> value_mistakes() { return kValueMistakes; }
 
 }  // namespace gannet::control

@@ -7,7 +7,7 @@
 namespace gannet::control {
 namespace {
 
-constexpr auto kMistakes = std::to_array<Mistake>({
+constexpr auto kYamlMistakes = std::to_array<Mistake>({
     {"tab", "", "apiVersion: gannet/v1\nkind: Policy\nvpcs:\n«tab-indentation|\t»shop: {}\n"},
     {"two tabs, both told", "",
      "kind: Policy\nvpcs:\n  «tab-indentation|\t»a: 1\n«tab-indentation|\t»b: 2\n"},
@@ -79,6 +79,6 @@ constexpr auto kMistakes = std::to_array<Mistake>({
 
 }  // namespace
 
-std::span<const Mistake> yaml_mistakes() { return kMistakes; }
+std::span<const Mistake> yaml_mistakes() { return kYamlMistakes; }
 
 }  // namespace gannet::control

@@ -67,7 +67,7 @@ TEST(Lpm, FamiliesAreApart) {
 }
 
 // Some ports that are near the ends of each other's ranges.
-std::uint16_t a_port() {
+std::uint16_t a_near_port() {
   return *rc::gen::elementOf(std::vector<std::uint16_t>{0, 1, 79, 80, 81, 443, 65'535});
 }
 
@@ -75,8 +75,8 @@ AclRule a_rule() {
   AclRule rule;
   rule.protocol =
       *rc::gen::elementOf(std::vector<std::uint16_t>{AclRule::kAnyProtocol, 1, 6, 17, 58});
-  const auto first = a_port();
-  const auto last = a_port();
+  const auto first = a_near_port();
+  const auto last = a_near_port();
   rule.first_port = std::min(first, last);
   rule.last_port = std::max(first, last);
   rule.remote = a_prefix();
@@ -94,7 +94,7 @@ RC_GTEST_PROP(Acl, F3FirstRuleThatMatchesWins, ()) {
   for (int i = 0; i < 50; ++i) {
     const IpAddress remote = an_address();
     const auto protocol = *rc::gen::elementOf(std::vector<std::uint8_t>{0, 1, 6, 17, 58, 255});
-    const auto port = a_port();
+    const auto port = a_near_port();
     std::uint32_t expected = Acl::kNoMatch;
     for (const auto& [rule, id] : entries) {
       const bool is_service =

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace gannet::packet {
+namespace gannet::packet::fragments {
 namespace {
 
 using test::Bytes;
@@ -208,4 +208,4 @@ TEST(ParseExtensions, EndWithThePacketAtTheLatest) {
 }
 
 }  // namespace
-}  // namespace gannet::packet
+}  // namespace gannet::packet::fragments

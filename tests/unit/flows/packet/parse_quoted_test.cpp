@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-namespace gannet::packet {
+namespace gannet::packet::quoted_packets {
 namespace {
 
 using test::Bytes;
@@ -100,4 +100,4 @@ TEST(ParseQuoted, RefusesWhatIsNoIp) {
 }
 
 }  // namespace
-}  // namespace gannet::packet
+}  // namespace gannet::packet::quoted_packets

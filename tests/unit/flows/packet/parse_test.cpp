@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-namespace gannet::packet {
+namespace gannet::packet::whole_packets {
 namespace {
 
 using test::Bytes;
@@ -262,4 +262,4 @@ TEST(Parse, UdpWithoutChecksumIsGoodOverIpv4Only) {
 }
 
 }  // namespace
-}  // namespace gannet::packet
+}  // namespace gannet::packet::whole_packets
