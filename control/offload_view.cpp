@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/offload_view.hpp"
 
+#include "control/policy/json_value.hpp"
 #include "control/rehearsal.hpp"
 
 #include <fmt/format.h>
@@ -9,7 +10,6 @@
 namespace gannet::control {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using offload::Refusal;
 
 class Rows {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/top_view.hpp"
 
+#include "control/policy/json_value.hpp"
 #include "control/rehearsal.hpp"
 
 #include <algorithm>
@@ -11,8 +12,6 @@
 
 namespace gannet::control {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Workers in the upper bits: the order in which walk_flows() goes.
 std::uint64_t id_of(const FlowRecord& r) {

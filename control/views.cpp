@@ -2,6 +2,7 @@
 #include "control/views.hpp"
 
 #include "control/offload_view.hpp"
+#include "control/policy/json_value.hpp"
 #include "control/rehearsal.hpp"
 
 #include <algorithm>
@@ -16,8 +17,6 @@ namespace {
 
 using dataplane::DropReason;
 using dataplane::kDropReasonCount;
-using Json = nlohmann::ordered_json;
-
 std::string ip_text(const IpAddress& ip) { return gannet::to_string(ip); }
 
 Json names_of(const std::vector<Reference>& references) {

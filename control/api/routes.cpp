@@ -4,6 +4,7 @@
 #include "control/capture.hpp"
 #include "control/flow_view.hpp"
 #include "control/offload_view.hpp"
+#include "control/policy/json_value.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/rehearsal.hpp"
@@ -21,8 +22,6 @@
 
 namespace gannet::control {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kDefaultFlowLimit = 1'000;
 constexpr std::size_t kDefaultTopLimit = 15;

@@ -5,6 +5,7 @@
 #include "control/cli/exit_status.hpp"
 #include "control/cli/table.hpp"
 #include "control/machine.hpp"
+#include "control/policy/json_value.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/policy/validate.hpp"
@@ -23,8 +24,6 @@ namespace gannet::control {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
 /// What has been found, one row for each check.
 class Findings {
  public:

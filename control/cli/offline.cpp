@@ -2,6 +2,7 @@
 #include "control/cli/offline.hpp"
 
 #include "control/cli/exit_status.hpp"
+#include "control/policy/json_value.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/validate.hpp"
 #include "control/rehearsal.hpp"
@@ -13,8 +14,6 @@
 
 namespace gannet::control {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string subject_of(const OfflineOptions& options) {
   return options.files.size() == 1 ? options.files.front()

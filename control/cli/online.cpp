@@ -4,6 +4,7 @@
 #include "control/api/client.hpp"
 #include "control/cli/exit_status.hpp"
 #include "control/cli/table.hpp"
+#include "control/policy/json_value.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 
@@ -14,8 +15,6 @@
 
 namespace gannet::control {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 void print_rows(const OnlineOptions& options, const Json& rows) {
   fmt::print("{}{}", options.is_json ? rows.dump(2) : format_table(rows),

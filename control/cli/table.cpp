@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/cli/table.hpp"
 
+#include "control/policy/json_value.hpp"
+
 #include <algorithm>
 #include <vector>
 
@@ -9,8 +11,6 @@
 
 namespace gannet::control {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string cell(const Json& value) {
   if (value.is_string()) return value.get<std::string>();

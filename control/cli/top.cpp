@@ -3,6 +3,7 @@
 
 #include "control/cli/exit_status.hpp"
 #include "control/cli/table.hpp"
+#include "control/policy/json_value.hpp"
 
 #include <chrono>
 #include <cstdio>
@@ -13,8 +14,6 @@
 
 namespace gannet::control {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // The counters in a list of rows, a second since the list before.
 Json rates(const Json& before, const Json& after, double seconds) {

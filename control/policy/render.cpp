@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/policy/render.hpp"
 
+#include "control/policy/json_value.hpp"
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -10,8 +12,6 @@
 
 namespace gannet::control {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Longest part of a source line that is shown, in bytes: a whole policy may stand in one line.
 constexpr std::size_t kMaxExcerpt = 200;

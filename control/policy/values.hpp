@@ -5,6 +5,7 @@
 
 #include "control/policy/diagnostic.hpp"
 #include "control/policy/host_config.hpp"
+#include "control/policy/json_value.hpp"
 #include "control/policy/model.hpp"
 #include "control/policy/units.hpp"
 #include "flows/base/result.hpp"
@@ -18,11 +19,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include <nlohmann/json_fwd.hpp>
-
 namespace gannet::control {
-
-using Json = nlohmann::ordered_json;
 
 /// A scalar as it was written.
 struct Scalar {
