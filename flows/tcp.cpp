@@ -14,6 +14,7 @@ using packet::kTcpSyn;
 // An acknowledgment may trail the newest data by a whole unscaled window even if the sender never
 // advertised one that large (van Rooij, 2.2).
 constexpr std::uint32_t kMinAckWindow = 66'000;
+constexpr std::uint32_t kLargestWindow = 65'535u << 14;  // RFC 7323, 2.3.
 
 // Modulo 2^32: whether a <= b.
 bool at_most(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(b - a) >= 0; }
@@ -119,9 +120,10 @@ Fit fit(const TcpPeer& sender, const TcpPeer& receiver, const TcpSegment& s) {
   const std::uint32_t end = end_of(s);
   if (sender.is_known && !at_most(s.sequence, sender.max_end)) return Fit::kOutside;
   if (receiver.is_known && (s.flags & kTcpAck) != 0) {
+    const std::uint32_t newest = receiver.is_guess ? receiver.max_end : receiver.end;
+    if (!at_most(s.acknowledgment, newest)) return Fit::kOutside;
     const std::uint32_t oldest = std::max(sender.max_window, kMinAckWindow);
-    if (!at_most(s.acknowledgment, receiver.end)) return Fit::kOutside;
-    if (less(s.acknowledgment, receiver.end - oldest)) return Fit::kOutside;
+    if (sender.is_known && less(s.acknowledgment, receiver.end - oldest)) return Fit::kOutside;
   }
   if (sender.is_known && receiver.is_known && less(end, sender.end - receiver.max_window)) {
     return Fit::kOld;
@@ -135,14 +137,15 @@ void advance(TcpPeer& sender, TcpPeer& receiver, const TcpSegment& s) {
   const std::uint32_t window = window_of(sender, s);
   if (!sender.is_known) {
     sender.end = end;
-    sender.max_end = end + (receiver.is_known ? receiver.max_window : 65'535u << 14);
+    sender.max_end = end + (receiver.is_known ? receiver.max_window : kLargestWindow);
     sender.max_window = std::max<std::uint32_t>(window, 1);
     sender.ack = s.acknowledgment;
-    sender.is_known = 1;
-    // How far the other side may go was a guess until now.
+    sender.is_known = sender.is_guess = 1;
+    // How far the other side may go was a guess until now. Not from this acknowledgment, which may
+    // be an old one: the newest covers no more than what has been sent.
     if (receiver.is_known && (s.flags & kTcpAck) != 0) {
-      receiver.max_end = s.acknowledgment + window;
-      if (less(receiver.max_end, receiver.end)) receiver.max_end = receiver.end;
+      if (less(receiver.end, s.acknowledgment)) receiver.end = s.acknowledgment;
+      receiver.max_end = receiver.end + window;
     }
   } else {
     if (less(sender.end, end)) sender.end = end;
@@ -151,6 +154,7 @@ void advance(TcpPeer& sender, TcpPeer& receiver, const TcpSegment& s) {
   if ((s.flags & kTcpFin) != 0) sender.has_fin = 1;
   if ((s.flags & kTcpAck) == 0) return;
   if (less(sender.ack, s.acknowledgment)) sender.ack = s.acknowledgment;
+  if (receiver.is_known && less(receiver.end, s.acknowledgment)) receiver.end = s.acknowledgment;
   if (receiver.is_known && less(receiver.max_end, s.acknowledgment + window)) {
     receiver.max_end = s.acknowledgment + window;
   }
@@ -208,7 +212,8 @@ TcpVerdict reset(TcpTrack& track, TcpState& state, Direction direction, const Tc
   const TcpPeer& receiver = track.peers[static_cast<int>(opposite(direction))];
   if (sender.is_known && receiver.is_known) {
     const std::uint32_t expected = receiver.ack;
-    const bool is_exact = s.sequence == expected;
+    // Right behind its own last data, which is not acknowledged yet, is exact as well.
+    const bool is_exact = s.sequence == expected || s.sequence == sender.end;
     const bool is_inside = at_most(expected, s.sequence) && at_most(s.sequence, sender.max_end);
     if (!is_inside) return TcpVerdict::kOutOfWindow;
     if (!is_exact && must_be_exact) return TcpVerdict::kPassUntracked;  // R5.

@@ -14,6 +14,9 @@
 //   II  end >= S.end - R.max_window           not older than what R could still want
 //   III ack <= R.end                          acknowledges nothing that was never sent
 //   IV  ack >= R.end - max(S.max_window, 66000)   is not absurdly old.
+// Of a side that has been learned in the middle of its connection (picked up, or back from a card)
+// `end` is only what has been seen: what it sent before may be acknowledged yet, as far as max_end,
+// and the first acknowledgment seen may be an old one that others have overtaken.
 // A segment that fails only II is a retransmission of what is acknowledged already: it passes, so
 // that the peer can acknowledge once more, and changes nothing.
 //
@@ -53,6 +56,7 @@ struct TcpPeer {
   std::uint8_t window_scale;   // Shift, 0 to 14; valid for segments without SYN.
   std::uint8_t has_scale : 1;  // The SYN carried the option.
   std::uint8_t is_known : 1;   // False: nothing learned yet; the next segment teaches (R27, N6).
+  std::uint8_t is_guess : 1;   // Learned in the middle: it may have sent more than `end` says.
   std::uint8_t has_fin : 1;
 };
 static_assert(sizeof(TcpPeer) == 20);

@@ -224,6 +224,54 @@ TEST(Tcp, R27WindowsAreLearnedAnew) {
   EXPECT_EQ(talk.say(kF, kTcpAck, 9'000'000, 9'000'100, 100), kOutside);
 }
 
+// R27: the first acknowledgment that is seen may be one that others have overtaken.
+TEST(Tcp, R27AnOldAcknowledgmentDoesNotNarrowTheWindow) {
+  Talk talk;
+  talk.established();
+  forget_windows(talk.track);
+  EXPECT_EQ(talk.say(kF, kTcpAck, 100'000, 1, 1000), kPass);
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 95'000), kPass);
+  EXPECT_EQ(talk.say(kF, kTcpAck, 106'000, 1, 1000), kPass);
+  EXPECT_EQ(talk.say(kF, kTcpAck, 111'001, 1, 1000), kOutside);
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 107'000), kPass);
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 96'000), kPass);  // Another one that comes late.
+  EXPECT_EQ(talk.say(kF, kTcpAck, 117'000, 1, 1000), kPass);
+  EXPECT_EQ(talk.say(kF, kTcpAck, 117'001, 1, 1000), kOutside);
+}
+
+// R27: what the card carried last is acknowledged in software, where only a retransmission was
+// seen.
+TEST(Tcp, R27WhatWasSentBeforeMayBeAcknowledged) {
+  Talk talk;
+  talk.established();
+  forget_windows(talk.track);
+  EXPECT_EQ(talk.say(kF, kTcpAck, 1000, 1, 100), kPass);
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 1100), kPass);
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 11'101), kOutside);  // More than it may have sent.
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 5000), kPass);
+  EXPECT_EQ(talk.say(kF, kTcpAck, 15'000, 1, 100), kPass);
+  EXPECT_EQ(talk.say(kF, kTcpAck, 15'001, 1, 100), kOutside);
+}
+
+// F37: a receiver that lags by a large window is no stranger.
+TEST(Tcp, F37TheFirstAcknowledgmentMayLagByAWindow) {
+  Talk talk;
+  EXPECT_EQ(talk.say(kF, kTcpAck, 1'000'000, 1, 1000, 10), kPass);
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 900'000, 0, 10), kPass);
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 905'000, 0, 10), kPass);
+  EXPECT_EQ(talk.say(kR, kTcpAck, 1, 800'000, 0, 10), kOutside);  // 10 << 14 is not that much.
+}
+
+// F15: an application that closes with data unread resets right behind its last data, before that
+// is acknowledged.
+TEST(Tcp, F15AResetBehindDataOnItsWayIsExact) {
+  Talk talk;
+  talk.established();
+  EXPECT_EQ(talk.say(kF, kTcpAck, 1, 1, 100), kPass);
+  EXPECT_EQ(talk.say(kF, kTcpRst | kTcpAck, 101, 1), kPass);
+  EXPECT_EQ(talk.state, T::kClosed);
+}
+
 // R27: the reset of a flow that was in hardware may be forged; who goes on revives it.
 TEST(Tcp, R27AResetOfAnUnknownWindowIsTakenBackByData) {
   Talk talk;
