@@ -144,6 +144,24 @@ void Controller::set_backend_health(const BackendId& backend, bool is_healthy) {
   }
 }
 
+bool Controller::note_probe(const BackendId& backend, ProbeResult result, std::uint32_t needed) {
+  BackendProbes& probes = backends_.probes[backend];
+  const bool is_good = result == ProbeResult::kAnswered;
+  const bool is_first = probes.in_a_row == 0;
+  const bool goes_on = !is_first && (probes.last == ProbeResult::kAnswered) == is_good;
+  probes.in_a_row = goes_on ? probes.in_a_row + 1 : 1;
+  probes.last = result;
+  const bool was_good = !backends_.unhealthy.contains(backend);
+  if (was_good == is_good || (!is_first && probes.in_a_row < needed)) return false;
+  set_backend_health(backend, is_good);
+  return true;
+}
+
+void Controller::forget_probes(const BackendId& backend) {
+  backends_.probes.erase(backend);
+  set_backend_health(backend, true);
+}
+
 // Backends that leave a pool which stays keep their connections for a while; those that come back,
 // or whose pool goes, are forgotten.
 void Controller::note_draining(const Policy& before, const Policy& after) {

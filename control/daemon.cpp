@@ -12,6 +12,7 @@
 
 #include <event2/event.h>
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -22,8 +23,15 @@ namespace {
 constexpr std::uint32_t kMinBuffers = 8'192;
 constexpr std::uint64_t kBytesPerBuffer = 2'560;  // With headroom, at the usual MTU.
 constexpr timeval kDrainingTick{0, 200'000};
+constexpr timeval kHealthTick{0, 20'000};  // Adds to what a probe's answer takes.
 
 Ticks ticks(Duration duration) { return duration_ticks(static_cast<Nanos>(duration.count())); }
+
+ProbeNumbers random_numbers() {
+  ProbeNumbers numbers;
+  GANNET_CHECK(getrandom(&numbers, sizeof numbers, 0) == sizeof numbers);
+  return numbers;
+}
 
 dataplane::HugePages huge_pages_of(HugePages wish) {
   switch (wish) {
@@ -221,6 +229,7 @@ Result<void> Daemon::open_control() {
   }
   controller_ = std::make_unique<Controller>(host_, facts_of(host_, *dataplane_), *dataplane_,
                                              offload_.get());
+  health_ = std::make_unique<HealthChecker>(*controller_, random_numbers());
   routes_ = std::make_unique<ApiRoutes>(base_, *controller_);
   if (!host_.metrics || !host_.metrics->listen.is_given) return {};
   auto metrics = MetricsServer::listen(base_, *host_.metrics->listen, *controller_);
@@ -242,13 +251,16 @@ void Daemon::watch_signals() {
     event_add(e, nullptr);
     events_.push_back(e);
   }
-  event* const timer = event_new(
-      base_, -1, EV_PERSIST,
-      [](evutil_socket_t, short, void* self) {
-        static_cast<Daemon*>(self)->controller_->expire_draining(std::chrono::steady_clock::now());
-      },
-      this);
-  event_add(timer, &kDrainingTick);
+  add_timer(kDrainingTick, [](evutil_socket_t, short, void* self) {
+    static_cast<Daemon*>(self)->controller_->expire_draining(std::chrono::steady_clock::now());
+  });
+  add_timer(kHealthTick,
+            [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->health_->run(); });
+}
+
+void Daemon::add_timer(const timeval& every, void (*call)(int, short, void*)) {
+  event* const timer = event_new(base_, -1, EV_PERSIST, call, this);
+  event_add(timer, &every);
   events_.push_back(timer);
 }
 
@@ -284,6 +296,7 @@ Daemon::~Daemon() {
   metrics_.reset();
   api_.reset();
   routes_.reset();
+  health_.reset();
   controller_.reset();
   offload_.reset();
   dataplane_.reset();

@@ -7,6 +7,7 @@
 #include "control/api/server.hpp"
 #include "control/controller.hpp"
 #include "control/emulated_card.hpp"
+#include "control/health.hpp"
 #include "control/metrics.hpp"
 #include "control/offload_manager.hpp"
 #include "control/policy/host_config.hpp"
@@ -20,6 +21,7 @@
 
 struct event;
 struct event_base;
+struct timeval;
 
 namespace gannet::control {
 
@@ -56,6 +58,7 @@ class Daemon final {
   [[nodiscard]] Result<void> open_control();
   [[nodiscard]] Result<void> open_sockets();
   void watch_signals();
+  void add_timer(const timeval& every, void (*call)(int, short, void*));
   void tell_systemd(const char* state) const;
 
   const HostConfig& host_;
@@ -67,6 +70,7 @@ class Daemon final {
   std::unique_ptr<dataplane::Dataplane> dataplane_;
   std::unique_ptr<OffloadManager> offload_;  // Null: there is no card.
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<HealthChecker> health_;
   std::unique_ptr<ApiRoutes> routes_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<MetricsServer> metrics_;

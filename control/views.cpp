@@ -232,6 +232,22 @@ Json show_nat(Controller& c) {
   return rows;
 }
 
+// What the last probes of a backend said; empty without a health check.
+std::string probes_text(const BackendStates& states, const BackendId& backend) {
+  const auto found = states.probes.find(backend);
+  if (found == states.probes.end()) return {};
+  const auto result = [&found] {
+    switch (found->second.last) {
+      case ProbeResult::kAnswered: return "answered";
+      case ProbeResult::kRefused: return "refused";
+      case ProbeResult::kNoAnswer: return "no answer";
+      case ProbeResult::kNowhere: return "has no place";
+    }
+    return "?";
+  };
+  return fmt::format("{}, {} in a row", result(), found->second.in_a_row);
+}
+
 std::string backend_state(const dataplane::Backend& backend, bool is_draining) {
   if (is_draining) return "draining";
   if (!backend.is_healthy) return "down";
@@ -250,7 +266,8 @@ Json show_load_balancers(Controller& c) {
       for (std::size_t i = 0; i < compiled.backends.size(); ++i) {
         const dataplane::Backend& b = compiled.backends[i];
         const auto share = std::count(table.begin(), table.end(), i);
-        const bool is_draining = c.backends().draining.contains({pool, b.ip, b.port});
+        const BackendId id{pool, b.ip, b.port};
+        const bool is_draining = c.backends().draining.contains(id);
         rows.push_back(
             {{"load_balancer", balancer.name},
              {"vip", ip_text(*balancer.vip)},
@@ -259,6 +276,7 @@ Json show_load_balancers(Controller& c) {
              {"backend", fmt::format("{}:{}", ip_text(b.ip), b.port)},
              {"weight", b.weight},
              {"state", backend_state(b, is_draining)},
+             {"probes", probes_text(c.backends(), id)},
              {"share_percent", table.empty() ? 0.0
                                              : 100.0 * static_cast<double>(share) /
                                                    static_cast<double>(table.size())}});

@@ -39,10 +39,11 @@ Way way_to_internet(const Snapshot& policy, const IpAddress& destination) {
   return way;
 }
 
+// A VPC has one MTU, which DHCP announces: what its tunnels carry, wherever the VM is.
 std::uint16_t max_ip_bytes(const Snapshot& policy, const Way& way) {
-  if (way.is_local) return 0xffff;
   const unsigned mtu = policy.underlay.mtu;
-  return static_cast<std::uint16_t>(way.is_tunnel ? mtu - kTunnelIpOverhead : mtu);
+  const bool is_in_vpc = way.is_local || way.is_tunnel;
+  return static_cast<std::uint16_t>(is_in_vpc ? mtu - kTunnelIpOverhead : mtu);
 }
 
 // Whether the switch is a router for packets that come in so and go this way (R26). A packet from a

@@ -17,6 +17,9 @@ constexpr std::uint32_t kIcmpErrorsPerSecond = 100;  // For each ENI; a guess be
                                                      // for a host and OVN's 10 for a port.
 // How long data may revive a connection that was reset while a card carried it (R27).
 constexpr Ticks kRevivalTicks = duration_ticks(10 * kNanosPerSecond);
+// A probe has three answers, and few pools share a backend. Other hosts answer for all of theirs.
+constexpr std::uint32_t kProbeAnswersPerSecond = 100;
+constexpr std::uint32_t kOutsideProbeAnswersPerSecond = 10'000;
 constexpr unsigned kPortTries = 64;
 constexpr unsigned kReevaluationCost = 8;  // In looks at a record; measured: 8 to 12.
 
@@ -285,10 +288,11 @@ DropReason Connections::judge_again(std::uint32_t index, const Snapshot& policy,
 template <typename Key>
 DropReason Connections::reevaluate(std::uint32_t index, const Snapshot& policy, Ticks now,
                                    std::uint32_t& rule) {
-  DropReason reason = judge_again<Key>(index, policy, now, rule);
+  const DropReason reason = judge_again<Key>(index, policy, now, rule);
   if (reason != DropReason::kNone) {
-    close<Key>(index, now);
-    return reason;
+    const bool is_gone = close<Key>(index, now);
+    // While it is still in the table its packet must not open another of the same key.
+    return is_gone || reason != DropReason::policy_changed ? reason : DropReason::handover_full;
   }
   auto& connection = table<Key>()[index];
   auto& reverse = connection.flows[1];
@@ -560,6 +564,12 @@ bool Connections::may_send_icmp_error(flows::Zone zone, Nanos now) {
   TokenBucket& bucket =
       zone.kind == ZoneKind::kEni ? usage_[zone.index].icmp_errors : outside_icmp_errors_;
   return bucket.take(kIcmpErrorsPerSecond, 1, now);
+}
+
+bool Connections::may_answer_probe(flows::Zone zone, Nanos now) {
+  return zone.kind == ZoneKind::kEni
+             ? usage_[zone.index].probe_answers.take(kProbeAnswersPerSecond, 1, now)
+             : outside_probe_answers_.take(kOutsideProbeAnswersPerSecond, 1, now);
 }
 
 #define GANNET_INSTANTIATE(Key)                                                                 \

@@ -75,7 +75,8 @@ class Connections final {
 
   /// Brings a flow that a packet has hit up to the policy and to the way in which the packet came:
   /// re-evaluates after a policy change, attaches the reverse flow to its first reply.
-  /// With policy_changed in the admission the connection is gone and the packet may open a new one.
+  /// With policy_changed in the admission the connection is gone and the packet may open a new one;
+  /// handover_full says that it would be, but another worker has to be told first.
   template <typename Key>
   [[nodiscard]] Admission refresh(flows::FlowRef ref, const Ingress& in, const Snapshot& policy,
                                   Ticks now, bool is_reply);
@@ -140,6 +141,9 @@ class Connections final {
 
   /// A token for an ICMP error about a packet of the zone; rate-limited for each ENI or VPC (G22).
   [[nodiscard]] bool may_send_icmp_error(flows::Zone zone, Nanos now);
+  /// The same for telling the control thread what a backend says to a probe: nobody may fill the
+  /// ring.
+  [[nodiscard]] bool may_answer_probe(flows::Zone zone, Nanos now);
 
   [[nodiscard]] const TrackingConfig& config() const { return config_; }
   [[nodiscard]] Judge& judge() { return judge_; }
@@ -159,6 +163,7 @@ class Connections final {
     std::uint32_t connection_count = 0;
     TokenBucket new_connections;
     TokenBucket icmp_errors;
+    TokenBucket probe_answers;
   };
 
   Connections(const TrackingConfig& config, std::unique_ptr<flows::Ip4FlowTable> v4,
@@ -201,6 +206,7 @@ class Connections final {
   Judge judge_;
   std::vector<EniUsage> usage_;      // By ENI index.
   TokenBucket outside_icmp_errors_;  // About packets of no ENI.
+  TokenBucket outside_probe_answers_;
   Mailbox mailbox_;
   OffloadDesk* desk_ = nullptr;  // Null: there is no card.
   std::uint64_t evicted_count_ = 0;

@@ -21,6 +21,7 @@ namespace {
 
 constexpr unsigned kMailSlots = 4'096;
 constexpr unsigned kPoolCache = 256;
+constexpr unsigned kFragmentShare = 4;  // Of the buffers: as many may wait for their packet.
 
 flows::HashSeed random_seed() {
   flows::HashSeed seed{};
@@ -128,6 +129,7 @@ Result<void> Dataplane::make_workers() {
     config.tracking.ip6_capacity =
         std::max((config_.tracking.ip6_capacity + count - 1) / count, 1u);
     config.fragment_timeout = config_.fragment_timeout;
+    config.max_fragments = std::max(config_.buffer_count / kFragmentShare / count, 1u);
     config.idle = config_.idle;
     config.core = config_.cores[i];
     OffloadDeskConfig desk;

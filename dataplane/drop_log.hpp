@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The last dropped packets of a worker that the slow path saw: when, where, why, by which rule. A
-// ring that is overwritten; the worker writes it and copies it out when asked. Owned by one worker.
+// The last dropped packets of a worker, but for those that a full queue or a bandwidth limit
+// dropped one after the other: when, where, why, by which rule. A ring that is overwritten; the
+// worker writes it and copies it out when asked. Owned by one worker.
 #pragma once
 
 #include "dataplane/drops.hpp"

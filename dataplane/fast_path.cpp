@@ -171,6 +171,18 @@ bool FastPath::exceeds_rate(const Burst& burst, const rte_mbuf* packet) {
          !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now, kBandwidthBurst);
 }
 
+// Shown among the last drops like those of the slow path.
+template <typename Key>
+void FastPath::drop_segment(const Key& key, flows::TcpVerdict verdict, const Burst& burst,
+                            rte_mbuf* packet) {
+  const DropReason reason = verdict == flows::TcpVerdict::kOutOfWindow
+                                ? DropReason::tcp_out_of_window
+                                : DropReason::tcp_invalid_flags;
+  drops_.add({burst.now, reason, burst.port.index, flows::kNoRule, burst.policy.generation,
+              tuple_of(key)});
+  transmitter_.drop(packet, burst.port.index, reason);
+}
+
 template <typename Key>
 [[gnu::always_inline]] inline FastPath::Fate FastPath::forward_hit(
     const Slot& slot, flows::FlowRef ref, std::uint64_t mac, const flows::NextHop& hop,
@@ -188,9 +200,7 @@ template <typename Key>
         flows::read_segment(l4, header, common.ip_bytes - kIpBytes - header);
     const flows::TcpVerdict verdict = connections_.track<Key>(ref, segment, to_ticks(now));
     if (!flows::passes(verdict)) {
-      transmitter_.drop(packet, burst.port.index,
-                        verdict == flows::TcpVerdict::kOutOfWindow ? DropReason::tcp_out_of_window
-                                                                   : DropReason::tcp_invalid_flags);
+      drop_segment(flow.key, verdict, burst, packet);
       return Fate::kForwarded;
     }
     refreshes = verdict == flows::TcpVerdict::kPass;

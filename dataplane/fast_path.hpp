@@ -12,6 +12,7 @@
 
 #include "dataplane/common_shape.hpp"
 #include "dataplane/connections.hpp"
+#include "dataplane/drop_log.hpp"
 #include "dataplane/neighbors.hpp"
 #include "dataplane/port_context.hpp"
 #include "dataplane/transmit.hpp"
@@ -27,11 +28,12 @@ class FastPath final {
   static constexpr unsigned kBurst = 64;
 
   FastPath(Connections& connections, const NeighborTable& neighbors, Transmitter& transmitter,
-           PathCounters& counters)
+           PathCounters& counters, DropLog& drops)
       : connections_(connections),
         neighbors_(neighbors),
         transmitter_(transmitter),
-        counters_(counters) {}
+        counters_(counters),
+        drops_(drops) {}
 
   /// Packets that have come in by one port, at most kBurst.
   struct Burst {
@@ -87,12 +89,16 @@ class FastPath final {
   template <typename Key>
   Fate forward_hit(const Slot& slot, flows::FlowRef ref, std::uint64_t neighbor_mac,
                    const flows::NextHop& hop, const Burst& burst, rte_mbuf* packet);
+  template <typename Key>
+  [[gnu::cold, gnu::noinline]] void drop_segment(const Key& key, flows::TcpVerdict verdict,
+                                                 const Burst& burst, rte_mbuf* packet);
   [[nodiscard]] static bool exceeds_rate(const Burst& burst, const rte_mbuf* packet);
 
   Connections& connections_;
   const NeighborTable& neighbors_;
   Transmitter& transmitter_;
   PathCounters& counters_;
+  DropLog& drops_;
   std::uint32_t last_vni_ = 0;  // A tunnel's packets mostly come in a row.
   std::uint16_t last_vpc_ = kNoIndex;
   std::uint32_t last_generation_ = 0;

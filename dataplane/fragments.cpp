@@ -6,6 +6,10 @@
 namespace gannet::dataplane {
 namespace {
 
+constexpr unsigned kShare = 4;  // Of a zone: a quarter of everything.
+
+bool before(Ticks a, Ticks b) { return a != b && reached(b, a); }
+
 bool is_same_packet(const Fragments::Piece& a, const Fragments::Piece& b) {
   return a.id == b.id && a.zone == b.zone && a.protocol == b.protocol && a.source == b.source &&
          a.destination == b.destination;
@@ -13,31 +17,73 @@ bool is_same_packet(const Fragments::Piece& a, const Fragments::Piece& b) {
 
 }  // namespace
 
-Fragments::Fragments(Ticks timeout, unsigned capacity)
-    : timeout_(timeout), entries_(capacity), max_per_zone_(std::max(capacity / 4, 1u)) {}
+Fragments::Fragments(const Limits& limits) : limits_(limits), entries_(limits.max_packets) {}
 
-// The entry of the piece's packet, or a free one for it; null if there is no room. The table is
-// small and fragments are rare: a walk is cheaper than an index that somebody could aim at.
-Fragments::Entry* Fragments::find_or_take(const Piece& piece, Ticks now) {
-  Entry* free = nullptr;
-  unsigned of_zone = 0;
+// The table is small and fragments are rare: a walk is cheaper than an index that somebody could
+// aim at.
+Fragments::Census Fragments::count(const Piece& piece) {
+  Census c;
   for (Entry& e : entries_) {
     if (!e.is_used) {
-      if (free == nullptr) free = &e;
+      if (c.free == nullptr) c.free = &e;
       continue;
     }
-    if (is_same_packet(e.key, piece)) return &e;
-    if (e.key.zone == piece.zone) ++of_zone;
+    const bool is_of_zone = e.key.zone == piece.zone;
+    if (is_of_zone) {
+      ++c.packets_of_zone;
+      c.held_of_zone += e.count;
+      if (e.key.source == piece.source) ++c.packets_of_sender;
+    }
+    if (is_same_packet(e.key, piece)) {
+      c.own = &e;
+      continue;
+    }
+    // Of equal timeouts, so the first to end is the oldest.
+    if (c.oldest == nullptr || before(e.deadline, c.oldest->deadline)) c.oldest = &e;
+    const bool is_older =
+        c.oldest_of_zone == nullptr || before(e.deadline, c.oldest_of_zone->deadline);
+    if (is_of_zone && is_older) c.oldest_of_zone = &e;
   }
-  if (free == nullptr || of_zone >= max_per_zone_) return nullptr;
-  free->is_used = true;
-  free->is_poisoned = free->has_last = false;
-  free->key = piece;
-  free->deadline = now + timeout_;
-  free->total = free->received = 0;
-  free->count = 0;
+  return c;
+}
+
+void Fragments::evict(Entry& entry, Result& result) {
+  for (unsigned i = 0; i < entry.count; ++i) result.evicted[i] = entry.spans[i].handle;
+  result.evicted_count = entry.count;
+  held_count_ -= entry.count;
+  entry.is_used = false;
+  --used_count_;
+}
+
+// The entry of the piece's packet, or one for it, with room for one more fragment; null if there is
+// none for this sender.
+Fragments::Entry* Fragments::make_room(const Piece& piece, Ticks now, Result& result) {
+  const Census c = count(piece);
+  const unsigned zone_packets = std::max(limits_.max_packets / kShare, 1u);
+  const unsigned zone_fragments = std::max(limits_.max_fragments / kShare, 1u);
+  const bool is_shared = piece.zone.kind != flows::ZoneKind::kEni;
+  const unsigned sender_packets = is_shared ? std::max(zone_packets / 2, 1u) : zone_packets;
+  const bool is_new = c.own == nullptr;
+  if (is_new && is_shared && c.packets_of_sender >= sender_packets) return nullptr;
+  Entry* victim = nullptr;
+  if ((is_new && c.packets_of_zone >= zone_packets) || c.held_of_zone >= zone_fragments) {
+    if (c.oldest_of_zone == nullptr) return nullptr;
+    victim = c.oldest_of_zone;
+  } else if ((is_new && c.free == nullptr) || held_count_ >= limits_.max_fragments) {
+    if (c.oldest == nullptr) return nullptr;
+    victim = c.oldest;
+  }
+  if (victim != nullptr) evict(*victim, result);
+  if (!is_new) return c.own;
+  Entry* const entry = c.free != nullptr ? c.free : victim;
+  entry->is_used = true;
+  entry->is_poisoned = entry->has_last = false;
+  entry->key = piece;
+  entry->deadline = now + limits_.timeout;
+  entry->total = entry->received = 0;
+  entry->count = 0;
   ++used_count_;
-  return free;
+  return entry;
 }
 
 // Puts a piece in its place, or says why not.
@@ -85,7 +131,7 @@ void Fragments::give_back(Entry& entry, Result& result) {
 
 Fragments::Result Fragments::add(const Piece& piece, Ticks now) {
   Result result;
-  Entry* const entry = find_or_take(piece, now);
+  Entry* const entry = make_room(piece, now, result);
   if (entry == nullptr) {
     result.reason = DropReason::fragment_limit;
     result.give_back[result.count++] = piece.handle;

@@ -4,9 +4,11 @@
 // (F4, G1), and overlapping ones be refused as a whole (RFC 5722, R11). Nothing is ever put
 // together or cut anew.
 //
-// Bounded in packets, fragments and time, and each zone in its share, so that one tenant's
-// fragments never keep out another's (G14, S10). Holds packets by opaque handles; the caller frees
-// what comes back. Owned by one worker.
+// Bounded in packets, fragments and time; each zone has a share, and in a zone that many senders
+// use (a tunnel, the underlay) each sender has one, so that nobody's fragments keep out another's
+// (G14, S10). In a zone that is full the packet that has waited longest makes room: what is whole
+// after a moment, as honest packets are, gets through. Holds packets by opaque handles; the caller
+// frees what comes back. Owned by one worker.
 #pragma once
 
 #include "dataplane/drops.hpp"
@@ -45,10 +47,17 @@ class Fragments final {
     std::uint32_t total = 0;                // Of is_whole: bytes of all of them.
     std::array<Handle, kMaxFragments + 1> give_back;
     unsigned count = 0;
+    // Of a packet that had to make room, to be dropped for fragment_limit.
+    std::array<Handle, kMaxFragments> evicted;
+    unsigned evicted_count = 0;
   };
 
-  /// \param timeout how long a packet may take to become whole.
-  Fragments(Ticks timeout, unsigned capacity);
+  struct Limits {
+    Ticks timeout = 0;            // How long a packet may take to become whole.
+    unsigned max_packets = 1;     // That wait at once.
+    unsigned max_fragments = 48;  // Held of all of them: buffers that nobody else can have.
+  };
+  explicit Fragments(const Limits& limits);
 
   [[nodiscard]] Result add(const Piece& piece, Ticks now);
 
@@ -77,15 +86,26 @@ class Fragments final {
     std::array<Span, kMaxFragments> spans;  // In order of offset.
   };
 
-  [[nodiscard]] Entry* find_or_take(const Piece& piece, Ticks now);
+  // What a walk over all entries finds for a piece.
+  struct Census {
+    Entry* own = nullptr;   // That of its packet.
+    Entry* free = nullptr;  // Any.
+    Entry* oldest = nullptr;
+    Entry* oldest_of_zone = nullptr;  // Neither is `own`.
+    unsigned packets_of_zone = 0;
+    unsigned packets_of_sender = 0;
+    unsigned held_of_zone = 0;
+  };
+  [[nodiscard]] Census count(const Piece& piece);
+  [[nodiscard]] Entry* make_room(const Piece& piece, Ticks now, Result& result);
+  void evict(Entry& entry, Result& result);
   [[nodiscard]] DropReason insert(Entry& entry, const Piece& piece);
   void give_back(Entry& entry, Result& result);
   template <typename IsDue>
   [[nodiscard]] Result take_one(IsDue&& is_due);
 
-  Ticks timeout_;
+  Limits limits_;
   std::vector<Entry> entries_;
-  unsigned max_per_zone_;
   unsigned held_count_ = 0;
   unsigned used_count_ = 0;
 };

@@ -23,13 +23,22 @@ DropReason Judge::decide_from_vm(FirstPacket& first) noexcept {
   // A load balancer may have crossed into the VPC of its backends: those need no route.
   GANNET_PASS(first.vpc == first.in.vpc ? Router::judge(first) : Router::judge_endpoint(first));
   if (first.target != Target::kInternet) return DropReason::kNone;
+  GANNET_PASS(Router::judge_underlay(first));
   GANNET_PASS(nat_.translate_source(first));
-  if (first.policy.find_public(first.current.destination) == nullptr) return DropReason::kNone;
-  return nat_.translate_destination(first);
+  const bool is_public = first.policy.find_public(first.current.destination) != nullptr;
+  return is_public ? nat_.translate_destination(first) : DropReason::kNone;
 }
 
 DropReason Judge::decide_from_tunnel(FirstPacket& first) noexcept {
   first.from = first.policy.find_endpoint(first.in.vpc, first.original.source);
+  if (first.from != nullptr && first.from->kind == EndpointKind::kLocal) {
+    return DropReason::vxlan_spoofed_ip;
+  }
+  // Another host's probe of a backend here: only a switch speaks for a gateway (AntiSpoof there),
+  // and whether a backend is up is no question of the tenant's rules.
+  if (first.from != nullptr && first.from->kind == EndpointKind::kGateway) {
+    first.skips_ingress = true;
+  }
   const bool is_balanced = LoadBalancer::is_vip(first.policy, first.vpc, first.current.destination);
   GANNET_PASS(LoadBalancer::judge(first));
   GANNET_PASS(Router::judge_endpoint(first));

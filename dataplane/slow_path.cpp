@@ -71,6 +71,18 @@ flows::TcpSegment segment_of(const SlowPacket& packet) {
                              end - parsed.payload_offset);
 }
 
+// Whether a packet to the switch is what a backend that is being probed would send.
+bool is_probe_answer(const SlowPacket& packet, const IpTuple& tuple, const Snapshot& policy) {
+  constexpr std::uint8_t kAnswers = packet::kTcpAck | packet::kTcpRst;
+  if (packet.in.is_uplink() || tuple.protocol != packet::kProtoTcp || packet.parsed.is_fragment ||
+      tuple.destination_port < kFirstProbePort) {
+    return false;
+  }
+  const auto& tcp =
+      packet::header_at<packet::TcpHeader>(packet.frame.data + packet.parsed.l4_offset);
+  return (tcp.flags & kAnswers) != 0 && policy.is_probed(packet.in.vpc, tuple.source);
+}
+
 // The address under which the switch reports about a packet: the gateway that the sender sees.
 bool reporter(const Ingress& in, const IpTuple& tuple, const Snapshot& policy, IpAddress& out) {
   const Endpoint* endpoint = nullptr;
@@ -149,6 +161,7 @@ Outcome SlowPath::handle_arp(SlowPacket& packet, const Snapshot& policy, Nanos n
   if (!packet.in.is_uplink()) return drop(DropReason::arp_not_answered);
   const auto& arp =
       packet::header_at<packet::ArpHeader>(packet.frame.data + packet.parsed.l3_offset);
+  if (!is_ipv4_arp(arp)) return drop(DropReason::arp_not_answered);
   neighbors_.learn(arp.sender_ip, arp.sender_mac, to_ticks(now));
   const bool is_reply = arp.operation.host() == packet::kArpReply;
   // An answer to this host's own question has done its work.
@@ -301,6 +314,7 @@ Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uin
   }
   if (packet.trace != nullptr) packet.trace->add(Step::kFlowMiss, tuple);
   if (GatewayService::is_addressed(tuple, packet.in, policy)) {
+    if (is_probe_answer(packet, tuple, policy)) return take_probe_answer(packet, tuple, now);
     const DropReason reason = GatewayService::answer(packet.frame, packet.parsed, tuple);
     const bool is_service = reason == DropReason::gateway_service && packet.in.is_uplink();
     return answer_or_drop(is_service ? DropReason::underlay_service : reason);
@@ -415,6 +429,21 @@ Outcome SlowPath::limit(SlowPacket& packet, Outcome forward, const Snapshot& pol
                   now);
   }
   return forward;
+}
+
+// What a backend says to a probe is the control thread's to read; here the packet has come to its
+// end.
+Outcome SlowPath::take_probe_answer(const SlowPacket& packet, const IpTuple& tuple, Nanos now) {
+  if (!packet::has_good_l4_checksum(packet.frame.data, packet.parsed)) {
+    return drop(DropReason::bad_l4_checksum);
+  }
+  const flows::TcpSegment segment = segment_of(packet);
+  if (news_.put != nullptr && connections_.may_answer_probe(packet.in.zone, now)) {
+    news_.put(news_.context, {tuple.source, tuple.destination, packet.in.vpc, tuple.source_port,
+                              tuple.destination_port, segment.flags, segment.sequence,
+                              segment.acknowledgment, segment.payload_bytes});
+  }
+  return drop(DropReason::consumed);
 }
 
 // Drops a packet and, where that is allowed, tells its sender why.

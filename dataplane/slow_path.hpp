@@ -9,6 +9,7 @@
 #include "dataplane/frame.hpp"
 #include "dataplane/icmp_error.hpp"
 #include "dataplane/neighbors.hpp"
+#include "dataplane/news.hpp"
 #include "dataplane/snapshot.hpp"
 #include "dataplane/trace.hpp"
 #include "flows/packet/parse.hpp"
@@ -53,8 +54,8 @@ struct SlowPacket {
 
 class SlowPath final {
  public:
-  SlowPath(Connections& connections, NeighborTable& neighbors)
-      : connections_(connections), neighbors_(neighbors) {}
+  SlowPath(Connections& connections, NeighborTable& neighbors, NewsBox news)
+      : connections_(connections), neighbors_(neighbors), news_(news) {}
 
   [[nodiscard]] Outcome handle(SlowPacket& packet, const Snapshot& policy, Nanos now);
 
@@ -97,9 +98,12 @@ class SlowPath final {
                               Nanos now);
   [[nodiscard]] Outcome report(SlowPacket& packet, DropReason reason, IcmpProblem problem,
                                std::uint16_t mtu, const Snapshot& policy, Nanos now);
+  [[nodiscard]] Outcome take_probe_answer(const SlowPacket& packet, const IpTuple& tuple,
+                                          Nanos now);
 
   Connections& connections_;
   NeighborTable& neighbors_;
+  NewsBox news_;
 };
 
 }  // namespace gannet::dataplane

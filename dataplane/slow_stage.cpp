@@ -47,7 +47,7 @@ SlowStage::SlowStage(const Config& config, SlowPath& slow_path, NeighborTable& n
       mailbox_(mailbox),
       counters_(counters),
       drops_(drops),
-      fragments_(config.fragment_timeout, kFragmentedPackets) {}
+      fragments_({config.fragment_timeout, kFragmentedPackets, config.max_fragments}) {}
 
 SlowStage::~SlowStage() {
   for (unsigned i = 0; i < waiting_count_; ++i) rte_pktmbuf_free(waiting_[i].packet);
@@ -244,19 +244,59 @@ void SlowStage::finish(Job& job, rte_mbuf* packet, Frame& frame, const flows::Ne
   leave(hop, packet, job.port.index, mac, via_worker, job.now);
 }
 
+// Keeps a frame until its neighbour's MAC is known. Whoever sends to many neighbours that are not
+// there finds his own share of the room full, not that of others.
+void SlowStage::hold(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port,
+                     Nanos now) {
+  neighbors_.want(hop.neighbor);
+  unsigned of_port = 0;
+  unsigned of_neighbor = 0;
+  for (unsigned i = 0; i < waiting_count_; ++i) {
+    if (waiting_[i].ingress_port != ingress_port) continue;
+    ++of_port;
+    of_neighbor += waiting_[i].neighbor == hop.neighbor;
+  }
+  if (of_port >= kMaxWaitingPerPort || of_neighbor >= kMaxWaitingPerNeighbor) {
+    transmitter_.drop(packet, ingress_port, DropReason::neighbor_unresolved);
+    return;
+  }
+  if (waiting_count_ == kMaxWaiting) drop_oldest_waiting();
+  waiting_[waiting_count_++] = {packet, hop.neighbor, hop.port, ingress_port,
+                                to_ticks(now) + kNeighborPatience};
+}
+
+// Of the port that has the most.
+void SlowStage::drop_oldest_waiting() {
+  const auto end = waiting_.begin() + waiting_count_;
+  unsigned victim = 0;
+  long most = 0;
+  for (unsigned i = 0; i < waiting_count_; ++i) {
+    const std::uint16_t port = waiting_[i].ingress_port;
+    const auto same = [port](const Waiting& w) { return w.ingress_port == port; };
+    const bool is_first = std::none_of(waiting_.begin(), waiting_.begin() + i, same);
+    if (!is_first) continue;
+    const long count = std::count_if(waiting_.begin() + i, end, same);
+    if (count <= most) continue;
+    most = count;
+    victim = i;
+  }
+  transmitter_.drop(waiting_[victim].packet, waiting_[victim].ingress_port,
+                    DropReason::neighbor_unresolved);
+  remove_waiting(victim);
+}
+
+// In order for each neighbour: the others move up.
+void SlowStage::remove_waiting(unsigned index) {
+  std::move(waiting_.begin() + index + 1, waiting_.begin() + waiting_count_,
+            waiting_.begin() + index);
+  --waiting_count_;
+}
+
 // Sends a finished frame, or keeps it until the neighbour's MAC is known.
 void SlowStage::leave(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port,
                       std::uint64_t mac, std::uint16_t via_worker, Nanos now) {
   if (hop.leaves_by_underlay() && mac == 0) {
-    neighbors_.want(hop.neighbor);
-    const auto same = std::count_if(waiting_.begin(), waiting_.begin() + waiting_count_,
-                                    [&](const Waiting& w) { return w.neighbor == hop.neighbor; });
-    if (waiting_count_ == kMaxWaiting || same >= static_cast<long>(kMaxWaitingPerNeighbor)) {
-      transmitter_.drop(packet, ingress_port, DropReason::neighbor_unresolved);
-      return;
-    }
-    waiting_[waiting_count_++] = {packet, hop.neighbor, hop.port, ingress_port,
-                                  to_ticks(now) + kNeighborPatience};
+    hold(hop, packet, ingress_port, now);
     return;
   }
   if (via_worker == kNoIndex) {
@@ -272,6 +312,27 @@ void SlowStage::leave(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t
   if (!mailbox_.send(mailbox_.context, via_worker, message)) {
     transmitter_.drop(packet, ingress_port, DropReason::handover_full);
   }
+}
+
+void SlowStage::originate(std::uint16_t vpc, const IpTuple& tuple, rte_mbuf* packet,
+                          const Snapshot& policy, Nanos now) {
+  const Endpoint* const to = policy.find_endpoint(vpc, tuple.destination);
+  const bool is_local = to != nullptr && to->kind == EndpointKind::kLocal;
+  const bool is_remote = to != nullptr && to->kind == EndpointKind::kRemote;
+  std::uint32_t number = kNoHop;
+  if (is_local) number = policy.enis[to->eni].hop.of(tuple.family());
+  if (is_remote) number = to->hop.of(tuple.family());
+  if (number == kNoHop) {
+    rte_pktmbuf_free(packet);
+    return;
+  }
+  const flows::NextHop& hop = policy.next_hops[number];
+  Job job{ports_[hop.port], packet, policy, now};
+  job.frame = frame_of(packet);
+  job.port.counters->originated_packets.add(1);
+  const unsigned tunnel = is_remote ? flows::kEncapsulate : 0;
+  finish(job, packet, job.frame, hop, static_cast<std::uint16_t>(flows::kRewriteMacs | tunnel),
+         Be16(tunnel_source_port(tuple)), 0, kNoIndex);
 }
 
 // An answer goes out where the question came in, through the same tunnel if it came through one.
@@ -330,6 +391,10 @@ void SlowStage::collect(Job& job) {
   piece.handle = job.packet;
   job.packet->port = job.port.index;
   Fragments::Result result = fragments_.add(piece, to_ticks(job.now));
+  for (unsigned i = 0; i < result.evicted_count; ++i) {
+    auto* const evicted = static_cast<rte_mbuf*>(result.evicted[i]);
+    transmitter_.drop(evicted, evicted->port, DropReason::fragment_limit);
+  }
   if (result.is_whole) return act_on_whole(result, job);
   drop_all(result);
 }
@@ -394,9 +459,7 @@ void SlowStage::run(Nanos now) {
     } else {
       transmitter_.drop(w.packet, w.ingress_port, DropReason::neighbor_unresolved);
     }
-    // In order for each neighbour: the others move up.
-    std::move(waiting_.begin() + i + 1, waiting_.begin() + waiting_count_, waiting_.begin() + i);
-    --waiting_count_;
+    remove_waiting(i);
   }
   drop_all(fragments_.expire(ticks));
 }

@@ -25,6 +25,7 @@ class SlowStage final {
   struct Config {
     std::uint16_t worker = 0;
     Ticks fragment_timeout = duration_ticks(2 * kNanosPerSecond);
+    unsigned max_fragments = 1'024;  // That may be held at once: buffers of the pool.
     rte_mempool* pool = nullptr;
   };
 
@@ -38,6 +39,11 @@ class SlowStage final {
   /// Deals with a packet that came in by `port`; takes ownership.
   void process(std::uint16_t port, rte_mbuf* packet, bool is_handed_over, const Snapshot& policy,
                Nanos now);
+
+  /// Sends a frame of the switch's own to an address of a VPC; takes ownership. It is counted for
+  /// the port by which it leaves.
+  void originate(std::uint16_t vpc, const IpTuple& tuple, rte_mbuf* packet, const Snapshot& policy,
+                 Nanos now);
 
   /// Sends what waited for a MAC that is known now, and drops what has waited too long.
   void run(Nanos now);
@@ -67,7 +73,8 @@ class SlowStage final {
     Ticks deadline = 0;
   };
   static constexpr unsigned kMaxWaiting = 256;
-  static constexpr unsigned kMaxWaitingPerNeighbor = 16;
+  static constexpr unsigned kMaxWaitingPerPort = 64;      // That the packets came in by, and of
+  static constexpr unsigned kMaxWaitingPerNeighbor = 16;  // these for one neighbour.
 
   [[nodiscard]] DropReason receive(Job& job) const;
   [[nodiscard]] DropReason read_again(Job& job) const;
@@ -83,6 +90,9 @@ class SlowStage final {
               std::uint16_t flags, Be16 source_port, std::uint8_t tos, std::uint16_t via_worker);
   void leave(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port,
              std::uint64_t mac, std::uint16_t via_worker, Nanos now);
+  void hold(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port, Nanos now);
+  void drop_oldest_waiting();
+  void remove_waiting(unsigned index);
   void send_back(Job& job, const Outcome& outcome);
   void collect(Job& job);
   void drop_all(const Fragments::Result& result);

@@ -284,6 +284,8 @@ class Snapshot {
   ExactMap<AddressKey> public_of_address;  // With vpc 0.
   ExactMap<ListenerKey> listener_of_key;
   ExactMap<TunnelPeerKey> peer_of_key;
+  ExactMap<AddressKey> tunnel_hosts;      // With vpc 0.
+  ExactMap<AddressKey> probed_addresses;  // Backends with a health check.
 
   [[nodiscard]] const Endpoint* find_endpoint(std::uint16_t vpc, const IpAddress& ip) const {
     const std::uint32_t i = endpoint_of_address.find({ip, vpc});
@@ -293,6 +295,10 @@ class Snapshot {
     const std::uint32_t i = public_of_address.find({ip, 0});
     return i == ExactMap<AddressKey>::kNone ? nullptr : &public_addresses[i];
   }
+  /// Whether an address is that of a host with which any VPC has a tunnel.
+  [[nodiscard]] bool is_tunnel_host(const IpAddress& ip) const {
+    return tunnel_hosts.find({ip, 0}) != ExactMap<AddressKey>::kNone;
+  }
   [[nodiscard]] std::uint16_t find_vpc(Vni vni) const {
     const std::uint32_t i = vpc_of_vni.find({vni.value});
     return i == ExactMap<NumberKey>::kNone ? kNoIndex : static_cast<std::uint16_t>(i);
@@ -300,6 +306,10 @@ class Snapshot {
   [[nodiscard]] const TunnelPeer* find_peer(std::uint16_t vpc, Ip4 underlay_ip) const {
     const std::uint32_t i = peer_of_key.find({underlay_ip, vpc});
     return i == ExactMap<TunnelPeerKey>::kNone ? nullptr : &tunnel_peers[i];
+  }
+  /// Whether an address of a VPC is a backend that this host probes.
+  [[nodiscard]] bool is_probed(std::uint16_t vpc, const IpAddress& ip) const {
+    return probed_addresses.find({ip, vpc}) != ExactMap<AddressKey>::kNone;
   }
   [[nodiscard]] const Eni* find_eni(std::uint16_t index) const {
     return index < enis.size() && enis[index].is_present ? &enis[index] : nullptr;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/worker.hpp"
 
+#include <algorithm>
 #include <ctime>
 #include <string>
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr unsigned kMessagesPerTurn = FastPath::kBurst;
 constexpr unsigned kCommandSlots = 64;
+constexpr unsigned kNewsSlots = 1'024;
 constexpr Nanos kHousekeepingEvery = 100'000;  // Between two turns of age and sweep.
 constexpr Nanos kNeighborRunEvery = 100 * kNanosPerMilli;
 // Of each housekeeping turn, so that packets never wait for more than some 20 us.
@@ -33,6 +35,11 @@ bool send_mail(void* context, std::uint16_t to, const Message& message) {
   return rte_ring_sp_enqueue_elem(ring, const_cast<Message*>(&message), sizeof message) == 0;
 }
 
+bool put_news(void* ring, const ProbeAnswer& answer) {
+  return rte_ring_sp_enqueue_elem(static_cast<rte_ring*>(ring), const_cast<ProbeAnswer*>(&answer),
+                                  sizeof answer) == 0;
+}
+
 void sleep_ns(long ns) {
   const timespec duration{0, ns};
   nanosleep(&duration, nullptr);
@@ -50,17 +57,24 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
   if (!connections) return tl::unexpected(connections.error());
   static std::atomic<unsigned> count{
       0};  // DPDK's names are for the process, which may have several.
-  const std::string name = "commands" + std::to_string(count.fetch_add(1));
-  rte_ring* const commands =
-      rte_ring_create(name.c_str(), kCommandSlots, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-  if (commands == nullptr) return fail("no memory for a worker's command ring");
+  const std::string number = std::to_string(count.fetch_add(1));
+  rte_ring* const commands = rte_ring_create(("commands" + number).c_str(), kCommandSlots,
+                                             SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  rte_ring* const news =
+      rte_ring_create_elem(("news" + number).c_str(), sizeof(ProbeAnswer), kNewsSlots,
+                           SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  if (commands == nullptr || news == nullptr) {
+    rte_ring_free(commands);
+    rte_ring_free(news);
+    return fail("no memory for a worker's rings: raise memory.size");
+  }
   return std::unique_ptr<Worker>(
-      new Worker(config, ports, std::move(*connections), clock, shared, commands));
+      new Worker(config, ports, std::move(*connections), clock, shared, commands, news));
 }
 
 Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
                std::unique_ptr<Connections> connections, const Clock& clock, Shared& shared,
-               rte_ring* commands)
+               rte_ring* commands, rte_ring* news)
     : config_(config),
       shared_(shared),
       clock_(clock),
@@ -68,12 +82,14 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
       ports_(ports.begin(), ports.end()),
       connections_(std::move(connections)),
       transmitter_(ports_, config.tracking.worker, mailbox_of(shared)),
-      slow_path_(*connections_, shared.neighbors),
-      fast_path_(*connections_, shared.neighbors, transmitter_, stats_.path),
-      slow_stage_({config.tracking.worker, config.fragment_timeout, shared.pool}, slow_path_,
-                  shared.neighbors, ports_, transmitter_, mailbox_of(shared), stats_.path,
-                  drop_log_),
-      commands_(commands) {
+      slow_path_(*connections_, shared.neighbors, {news, &put_news}),
+      fast_path_(*connections_, shared.neighbors, transmitter_, stats_.path, drop_log_),
+      slow_stage_(
+          {config.tracking.worker, config.fragment_timeout, config.max_fragments, shared.pool},
+          slow_path_, shared.neighbors, ports_, transmitter_, mailbox_of(shared), stats_.path,
+          drop_log_),
+      commands_(commands),
+      news_(news) {
   for (PortContext& port : ports_) port.counters = &stats_.ports[port.index];
   if (config.offload != nullptr) {
     desk_ =
@@ -84,7 +100,10 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
   stats_.connection_capacity.store(connections_->v4().capacity(), std::memory_order_relaxed);
 }
 
-Worker::~Worker() { rte_ring_free(commands_); }
+Worker::~Worker() {
+  rte_ring_free(commands_);
+  rte_ring_free(news_);
+}
 
 void Worker::run() {
   rte_rcu_qsbr_thread_register(shared_.rcu, id());
@@ -287,6 +306,21 @@ void Worker::ask_neighbors() {
 void Worker::inject(std::uint16_t port, rte_mbuf* packet) {
   ports_[port].counters->originated_packets.add(1);
   transmitter_.send(port, packet, port, now_);
+}
+
+void Worker::originate(std::uint16_t vpc, const IpTuple& tuple,
+                       std::span<const std::uint8_t> frame) {
+  rte_mbuf* const packet = rte_pktmbuf_alloc(shared_.pool);
+  if (packet == nullptr) return;
+  char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
+  std::copy(frame.begin(), frame.end(), room);
+  slow_stage_.originate(vpc, tuple, packet, *policy_, now_);
+  transmitter_.flush();
+}
+
+unsigned Worker::read_news(std::span<ProbeAnswer> news) {
+  return rte_ring_sc_dequeue_burst_elem(news_, news.data(), sizeof(ProbeAnswer),
+                                        static_cast<unsigned>(news.size()), nullptr);
 }
 
 bool Worker::submit(WorkerCommand& command) {

@@ -13,6 +13,7 @@
 #include "dataplane/fast_path.hpp"
 #include "dataplane/messages.hpp"
 #include "dataplane/neighbors.hpp"
+#include "dataplane/news.hpp"
 #include "dataplane/offload_desk.hpp"
 #include "dataplane/port_context.hpp"
 #include "dataplane/slow_path.hpp"
@@ -69,6 +70,7 @@ struct Shared {
 struct WorkerConfig {
   TrackingConfig tracking;
   Ticks fragment_timeout = duration_ticks(2 * kNanosPerSecond);
+  unsigned max_fragments = 1'024;  // That may wait for the rest of their packet.
   Idle idle = Idle::kAdaptive;
   const OffloadDeskConfig* offload = nullptr;  // Null: there is no card. Read by create().
   offload::Exchange* exchange = nullptr;       // With the offload thread, if there is a card.
@@ -108,6 +110,14 @@ class Worker final {
   void replug(std::uint16_t port, std::uint16_t ethdev) { ports_[port].ethdev = ethdev; }
   /// Puts a frame on a port as if the switch had made it; takes ownership.
   void inject(std::uint16_t port, rte_mbuf* packet);
+  /// Sends a frame of the switch's own to an address of a VPC, wherever that is: the way there is
+  /// put around it. \param tuple of the packet in the frame, which has an Ethernet header. Nothing
+  /// is sent if nobody has the address.
+  void originate(std::uint16_t vpc, const IpTuple& tuple, std::span<const std::uint8_t> frame);
+
+  /// Takes what the worker has to tell the control thread, which alone may call this.
+  /// \return how many have been taken.
+  [[nodiscard]] unsigned read_news(std::span<ProbeAnswer> news);
 
   // For everybody.
   [[nodiscard]] const WorkerStats& stats() const { return stats_; }
@@ -119,7 +129,7 @@ class Worker final {
  private:
   Worker(const WorkerConfig& config, std::span<const PortContext> ports,
          std::unique_ptr<Connections> connections, const Clock& clock, Shared& shared,
-         rte_ring* commands);
+         rte_ring* commands, rte_ring* news);
 
   void take_policy(const Snapshot* in_force);
   unsigned receive();
@@ -154,6 +164,7 @@ class Worker final {
   Nanos idle_since_ = 0;
   bool is_idle_ = false;
   rte_ring* commands_;
+  rte_ring* news_;
   WorkerCommand* current_command_ = nullptr;
   std::atomic<std::uint32_t> conforming_generation_{0};
 };

@@ -42,6 +42,15 @@ Result<CompiledPolicy> compile(const Policy& policy, const HostFacts& host,
   snapshot.listener_of_key = dataplane::ExactMap<dataplane::ListenerKey>(work.listeners);
   snapshot.peer_of_key = dataplane::ExactMap<dataplane::TunnelPeerKey>(work.peers);
   snapshot.vpc_of_vni = dataplane::ExactMap<dataplane::NumberKey>(work.vnis);
+  std::vector<dataplane::ExactMap<dataplane::AddressKey>::Entry> hosts;
+  std::set<Ip4> known_hosts;
+  for (const dataplane::TunnelPeer& peer : snapshot.tunnel_peers) {
+    if (known_hosts.insert(peer.underlay_ip).second) hosts.push_back({{peer.underlay_ip, 0}, 0});
+  }
+  snapshot.tunnel_hosts = dataplane::ExactMap<dataplane::AddressKey>(hosts);
+  std::vector<dataplane::ExactMap<dataplane::AddressKey>::Entry> probed;
+  for (const auto& [vpc, ip] : work.probed) probed.push_back({{ip, vpc}, 0});
+  snapshot.probed_addresses = dataplane::ExactMap<dataplane::AddressKey>(probed);
   snapshot.prepare_rule_hits(host.worker_count);
   identities.enis.end_of_policy(generation);
   identities.vpcs.end_of_policy(generation);

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -42,8 +43,23 @@ struct BackendId {
   friend auto operator<=>(const BackendId&, const BackendId&) = default;
 };
 
+/// What has become of a probe.
+enum class ProbeResult : std::uint8_t {
+  kAnswered,
+  kRefused,   // By a reset.
+  kNoAnswer,  // In time.
+  kNowhere,   // Nothing was sent: no ENI and no mapping has the address.
+};
+
+/// What is known of a backend that is being probed.
+struct BackendProbes {
+  ProbeResult last = ProbeResult::kNoAnswer;
+  std::uint32_t in_a_row = 0;  // Good ones, or failed ones, up to the last; 0: none yet.
+};
+
 /// What is known of backends besides the policy.
 struct BackendStates {
+  std::map<BackendId, BackendProbes> probes;
   std::set<BackendId> unhealthy;
   std::set<BackendId> draining;  // No longer in the policy, but with connections that may go on.
 };

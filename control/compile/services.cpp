@@ -122,6 +122,11 @@ void compile_load_balancer(CompileWork& work, const LoadBalancer& balancer) {
     const std::string name = balancer.name + "/" + pool.name;
     pools.emplace(pool.name, static_cast<std::uint32_t>(work.snapshot.pools.size()));
     work.snapshot.pools.push_back(compile_pool(work, balancer, pool, name));
+    if (pool.health_check) {
+      for (const Backend& backend : pool.backends) {
+        work.probed.emplace(vpc_index, backend_address(work.policy, balancer, backend));
+      }
+    }
     work.names.pools.push_back(name);
   }
   for (const Listener& listener : balancer.listeners) {

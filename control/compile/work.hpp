@@ -52,6 +52,7 @@ struct CompileWork {
   std::vector<dataplane::ExactMap<dataplane::ListenerKey>::Entry> listeners;
   std::vector<dataplane::ExactMap<dataplane::TunnelPeerKey>::Entry> peers;
   std::vector<dataplane::ExactMap<dataplane::NumberKey>::Entry> vnis;
+  std::set<std::pair<std::uint16_t, IpAddress>> probed;  // Backends with a health check, by VPC.
 };
 
 /// Adds a next hop. \return its index; the caller may know it already.

@@ -51,9 +51,7 @@ const Mac* mac_of(const Snapshot& policy, std::uint16_t vpc, const IpAddress& ip
 }
 
 bool is_arp_request(const ArpHeader& arp) {
-  return arp.hardware_type.host() == packet::kArpEthernet &&
-         arp.protocol_type.host() == packet::kEtherTypeIpv4 && arp.hardware_bytes == 6 &&
-         arp.protocol_bytes == 4 && arp.operation.host() == packet::kArpRequest;
+  return is_ipv4_arp(arp) && arp.operation.host() == packet::kArpRequest;
 }
 
 void turn_into_reply(Frame& frame, ArpHeader& arp, const Mac& mac) {
@@ -150,6 +148,14 @@ DropReason answer_router(Frame& frame, const Ip6& asker) {
 }
 
 }  // namespace
+
+bool is_ipv4_arp(const ArpHeader& arp) {
+  const std::uint16_t operation = arp.operation.host();
+  return arp.hardware_type.host() == packet::kArpEthernet &&
+         arp.protocol_type.host() == packet::kEtherTypeIpv4 && arp.hardware_bytes == sizeof(Mac) &&
+         arp.protocol_bytes == sizeof(Ip4) &&
+         (operation == packet::kArpRequest || operation == packet::kArpReply);
+}
 
 DropReason NeighborAnswers::answer_arp(Frame& frame, const packet::Parsed& parsed,
                                        const Ingress& in, const Snapshot& policy) noexcept {

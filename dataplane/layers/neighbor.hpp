@@ -27,6 +27,10 @@ class NeighborAnswers final {
                                                       const Snapshot& policy) noexcept;
 };
 
+/// Whether an ARP message is a request or a reply about IPv4 over Ethernet: the lengths of its
+/// fields are what the header's layout says, and it may teach (RFC 826, "Packet Reception").
+[[nodiscard]] bool is_ipv4_arp(const packet::ArpHeader& arp);
+
 /// Whether an ICMPv6 type is of neighbour discovery.
 [[nodiscard]] constexpr bool is_nd(std::uint8_t type) {
   return type >= packet::kIcmp6RouterSolicitation && type <= packet::kIcmp6Redirect;

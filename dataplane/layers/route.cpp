@@ -13,6 +13,19 @@ DropReason Router::judge_endpoint(FirstPacket& first) noexcept {
   return DropReason::kNone;
 }
 
+DropReason Router::judge_underlay(const FirstPacket& first) noexcept {
+  const Snapshot& policy = first.policy;
+  const IpAddress& destination = first.current.destination;
+  if (policy.find_public(destination) != nullptr) return DropReason::kNone;
+  if (policy.is_tunnel_host(destination)) return DropReason::underlay_address;
+  for (const Prefix& own : policy.underlay.addresses) {
+    if (own.address == destination) return DropReason::underlay_address;
+    const bool is_meant = first.route != nullptr && first.route->length >= own.length;
+    if (own.contains(destination) && !is_meant) return DropReason::underlay_address;
+  }
+  return DropReason::kNone;
+}
+
 DropReason Router::judge(FirstPacket& first) noexcept {
   const Snapshot& policy = first.policy;
   const IpAddress& destination = first.current.destination;

@@ -15,6 +15,10 @@ class Router final {
   /// The same for a packet that is already known to stay in first.vpc: sets first.target and
   /// first.to.
   [[nodiscard]] static DropReason judge_endpoint(FirstPacket& first) noexcept;
+  /// Whether a packet to the internet may go to its destination as far as the underlay is
+  /// concerned: never to this host or to one that has a tunnel with it; to their neighbours only by
+  /// a route that names no more than their network, so that a default route does not lead there.
+  [[nodiscard]] static DropReason judge_underlay(const FirstPacket& first) noexcept;
 };
 
 }  // namespace gannet::dataplane

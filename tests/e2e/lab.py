@@ -113,13 +113,15 @@ class Host:
         self.ip("route", "replace", to, *args)
 
     def serve_http(self, text, port=8080, address=None):
-        """A web server that answers every request with `text` and closes."""
+        """A web server that answers every request with `text` and closes; returns its process."""
         script = pathlib.Path(__file__).with_name("http_server.py")
-        self.start("/usr/bin/python3", script, address or "0.0.0.0", port, text)
-        wait_for(f"HTTP on {self.name}:{port}", lambda: self.listens(port))
+        process = self.start("/usr/bin/python3", script, address or "0.0.0.0", port, text)
+        wait_for(f"HTTP on {self.name}:{port}", lambda: self.listens(port, address=address))
+        return process
 
-    def listens(self, port, protocol="t"):
-        sockets = self.run("ss", f"-Hln{protocol}", f"sport = :{port}").stdout
+    def listens(self, port, protocol="t", address=None):
+        where = f"sport = :{port}" + (f" and src {address}" if address else "")
+        sockets = self.run("ss", f"-Hln{protocol}", where).stdout
         return bool(sockets.strip())
 
     def curl(self, url, *args, timeout=3, check=True):

@@ -113,6 +113,10 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
   dataplane_ = std::move(*made);
   controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
                                                       *dataplane_);
+  // The first probe comes from port 50000 with sequence number 64,000, each next one a step
+  // further.
+  health_ = std::make_unique<control::HealthChecker>(
+      *controller_, control::ProbeNumbers{50'000 - dataplane::kFirstProbePort - 1, 0});
   for (const BenchPort& port : ports_) {
     if (is_live_) make_port_visible(port.ethdev);
   }
@@ -127,6 +131,7 @@ BenchSwitch::~BenchSwitch() {
 }
 
 unsigned BenchSwitch::close() {
+  health_.reset();
   controller_.reset();
   dataplane_.reset();
   for (const BenchPort& port : ports_) {
@@ -249,6 +254,7 @@ void BenchSwitch::advance(Nanos by) {
   // Housekeeping is due again only when time moves; a little more lets it finish what it began.
   for (int i = 0; i < 4; ++i) {
     clock_.fetch_add(200'000);
+    if (i == 3) health_->run();  // Workers take its commands in housekeeping.
     run();
   }
   // Each turn gives up on the fragments of one packet.
@@ -313,6 +319,31 @@ std::string BenchSwitch::unbalanced() const {
     if (in != out) {
       text += fmt::format("    port {}: {} in, {} out and dropped\n", ports_[i].name, in, out);
     }
+  }
+  return text + unlogged();
+}
+
+// The drops of connection tracking that do not appear among the last drops.
+std::string BenchSwitch::unlogged() const {
+  using dataplane::DropReason;
+  std::string text;
+  for (const DropReason reason : {DropReason::tcp_out_of_window, DropReason::tcp_invalid_flags}) {
+    std::uint64_t counted = 0;
+    std::uint64_t logged = 0;
+    bool is_complete = true;
+    for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
+      const dataplane::DropLog& log = dataplane_->worker(w).drop_log();
+      is_complete &= log.written() <= dataplane::DropLog::kCapacity;
+      for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.written(), log.kCapacity); ++i) {
+        logged += log.at(i).reason == reason;
+      }
+      for (const auto& port : dataplane_->worker(w).stats().ports) {
+        counted += port.drops[static_cast<std::size_t>(reason)].read();
+      }
+    }
+    if (!is_complete || counted == logged) continue;
+    text += fmt::format("    {}: {} counted, {} among the last drops\n", dataplane::name_of(reason),
+                        counted, logged);
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "control/controller.hpp"
+#include "control/health.hpp"
 #include "dataplane/dataplane.hpp"
 #include "tests/support/packet_builder.hpp"
 
@@ -69,7 +70,8 @@ class BenchSwitch final {
   [[nodiscard]] std::uint64_t connection_count() const;
   [[nodiscard]] std::uint64_t mapping_count() const;
   [[nodiscard]] std::uint64_t fast_count() const;
-  /// What does not add up: packets in = packets out + drops, for each port; empty if all does.
+  /// What does not add up: packets in = packets out + drops, for each port, and the drops of TCP
+  /// tracking among the last drops; empty if all does.
   [[nodiscard]] std::string unbalanced() const;
   [[nodiscard]] Mac uplink_mac() const;
 
@@ -93,6 +95,7 @@ class BenchSwitch final {
   [[nodiscard]] Result<void> open(const BenchConfig& config);
   [[nodiscard]] Result<void> add_port(const std::string& name);
   void settle_policy();
+  [[nodiscard]] std::string unlogged() const;
   bool answer_question(const Bytes& frame);
   bool poll_all();
 
@@ -104,6 +107,7 @@ class BenchSwitch final {
   control::HostConfig host_;
   std::unique_ptr<dataplane::Dataplane> dataplane_;
   std::unique_ptr<control::Controller> controller_;
+  std::unique_ptr<control::HealthChecker> health_;
   struct rte_mempool* pool_ = nullptr;  // Of the frames that come from outside.
 };
 

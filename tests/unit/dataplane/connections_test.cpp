@@ -36,17 +36,20 @@ class ConnectionsTest : public testing::Test {
  protected:
   void SetUp() override { make(kCapacity); }
 
-  void make(std::uint32_t capacity) {
+  void apply(const std::string& text, std::uint32_t generation) {
     control::Diagnostics diagnostics;
-    const control::Source source{
-        std::make_shared<const control::SourceFile>("p.yaml", std::string(kPolicy))};
+    const control::Source source{std::make_shared<const control::SourceFile>("p.yaml", text)};
     const auto policy = control::load_policy({&source, 1}, diagnostics);
     ASSERT_TRUE(policy && !diagnostics.has_errors());
-    auto compiled =
-        control::compile(*policy, control::imagined_host(*policy), {}, 1, 0, identities_);
-    ASSERT_TRUE(compiled);
-    policy_ = std::move(compiled->snapshot);
-    const auto& names = compiled->names.enis;
+    compiled_ =
+        control::compile(*policy, control::imagined_host(*policy), {}, generation, 0, identities_);
+    ASSERT_TRUE(compiled_);
+    policy_ = std::move(compiled_->snapshot);
+  }
+
+  void make(std::uint32_t capacity, std::uint16_t worker_count = 1, Mailbox mailbox = {}) {
+    apply(std::string(kPolicy), 1);
+    const auto& names = compiled_->names.enis;
     for (std::size_t i = 0; i < 2; ++i) {
       const auto at = std::find(names.begin(), names.end(), i == 0 ? "a" : "b");
       eni_[i] = static_cast<std::uint16_t>(at - names.begin());
@@ -54,7 +57,8 @@ class ConnectionsTest : public testing::Test {
     TrackingConfig config;
     config.timeouts.fill(kTimeout);
     config.ip4_capacity = capacity;
-    auto made = Connections::create(config, flows::HashSeed{{1, 2, 3, 4}}, 0, Mailbox{});
+    config.worker_count = worker_count;
+    auto made = Connections::create(config, flows::HashSeed{{1, 2, 3, 4}}, 0, mailbox);
     ASSERT_TRUE(made);
     connections_ = std::move(*made);
   }
@@ -94,6 +98,7 @@ class ConnectionsTest : public testing::Test {
   }
 
   control::Identities identities_;
+  Result<control::CompiledPolicy> compiled_ = fail("");
   std::unique_ptr<Snapshot> policy_;
   std::array<std::uint16_t, 2> eni_{};
   std::unique_ptr<Connections> connections_;
@@ -132,6 +137,32 @@ TEST_F(ConnectionsTest, AnEniHasNoMoreThanItsShare) {
   EXPECT_EQ(connections_->connection_count(eni_[0]), 6U);
   EXPECT_TRUE(connections_->close<Ip4Key>(find(3).connection(), 2));
   EXPECT_EQ(open(7, 2), DropReason::kNone);
+}
+
+// A connection that has to end waits for room in another worker's ring; meanwhile its tuple is
+// taken.
+TEST_F(ConnectionsTest, F46WhatCannotEndYetGivesNoWayToAnother) {
+  bool has_room = true;
+  const Mailbox mailbox{&has_room, [](void* context, std::uint16_t, const Message&) {
+                          return *static_cast<bool*>(context);
+                        }};
+  make(100, 2, mailbox);
+  policy_->enis[eni_[1]].worker = 1;  // Where the answers arrive.
+  ASSERT_EQ(open(1, 1), DropReason::kNone);
+  // The address goes to another VM: the connection is no longer what the policy would make of it.
+  std::string text(kPolicy);
+  text.replace(text.find("port: b"), 7, "port: c");
+  apply(text, 2);
+  const auto refresh = [&] {
+    return connections_->refresh<Ip4Key>(find(1), from(0), *policy_, 2, false).reason;
+  };
+  has_room = false;
+  EXPECT_EQ(refresh(), DropReason::handover_full);
+  EXPECT_TRUE(find(1).is_valid());
+  has_room = true;
+  EXPECT_EQ(refresh(), DropReason::policy_changed);
+  EXPECT_FALSE(find(1).is_valid());
+  EXPECT_EQ(connections_->connection_total(), 0U);
 }
 
 TEST_F(ConnectionsTest, SilenceEndsAConnection) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -35,7 +36,7 @@ Fragments::Piece piece(std::uint16_t offset, std::uint16_t size, bool is_last, s
 }
 
 TEST(Fragments, F4WaitForTheWholePacketAndComeBackInOrder) {
-  Fragments fragments(kTimeout, 8);
+  Fragments fragments({kTimeout, 8, 480});
   EXPECT_FALSE(fragments.add(piece(16, 5, true), 0).is_whole);
   EXPECT_FALSE(fragments.add(piece(8, 8, false), 0).is_whole);
   EXPECT_EQ(fragments.held_count(), 2U);
@@ -49,7 +50,7 @@ TEST(Fragments, F4WaitForTheWholePacketAndComeBackInOrder) {
 }
 
 TEST(Fragments, ADuplicateIsDroppedAlone) {
-  Fragments fragments(kTimeout, 8);
+  Fragments fragments({kTimeout, 8, 480});
   (void)fragments.add(piece(0, 8, false), 0);
   const auto result = fragments.add(piece(0, 8, false), 0);
   EXPECT_EQ(result.reason, DropReason::fragment_duplicate);
@@ -60,7 +61,7 @@ TEST(Fragments, ADuplicateIsDroppedAlone) {
 // R11: the packet goes as a whole, and what comes of it later too.
 TEST(Fragments, R11OverlapDropsThePacket) {
   for (const auto& bad : {piece(8, 16, false), piece(4, 8, false), piece(0, 16, false)}) {
-    Fragments fragments(kTimeout, 8);
+    Fragments fragments({kTimeout, 8, 480});
     (void)fragments.add(piece(0, 12, false), 0);
     (void)fragments.add(piece(16, 8, false), 0);
     const auto result = fragments.add(bad, 0);
@@ -74,13 +75,13 @@ TEST(Fragments, R11OverlapDropsThePacket) {
 }
 
 TEST(Fragments, TwoEndsContradictEachOther) {
-  Fragments fragments(kTimeout, 8);
+  Fragments fragments({kTimeout, 8, 480});
   (void)fragments.add(piece(16, 8, true), 0);
   EXPECT_EQ(fragments.add(piece(24, 8, true), 0).reason, DropReason::fragment_overlap);
 }
 
 TEST(Fragments, TimeOutTogether) {
-  Fragments fragments(kTimeout, 8);
+  Fragments fragments({kTimeout, 8, 480});
   (void)fragments.add(piece(0, 8, false), 10);
   (void)fragments.add(piece(8, 8, false), 90);
   EXPECT_EQ(fragments.expire(109).reason, DropReason::kNone);
@@ -93,21 +94,75 @@ TEST(Fragments, TimeOutTogether) {
 
 // G14, S10: a flood of one tenant leaves the others their room.
 TEST(Fragments, G14OneZoneCannotTakeAllTheRoom) {
-  Fragments fragments(kTimeout, 8);
+  Fragments fragments({kTimeout, 8, 480});
   for (std::uint32_t id = 0; id < 100; ++id) (void)fragments.add(piece(0, 8, false, id), 0);
   EXPECT_EQ(fragments.held_count(), 2U);
   EXPECT_EQ(fragments.add(piece(0, 8, false, 1, 2), 0).reason, DropReason::kNone);
   EXPECT_TRUE(fragments.add(piece(8, 8, true, 1, 2), 0).is_whole);
 }
 
+Fragments::Piece from_underlay(const char* source, std::uint32_t id, std::uint16_t offset,
+                               bool is_last) {
+  Fragments::Piece p = piece(offset, 8, is_last, id);
+  p.zone = {flows::ZoneKind::kUplink, 0};
+  p.source = *parse_ip(source);
+  return p;
+}
+
+// S10: of those who send from outside nobody can take the room of the others.
+TEST(Fragments, S10OneSenderCannotTakeTheRoomOfAZone) {
+  Fragments fragments({kTimeout, 16, 480});
+  for (std::uint32_t id = 0; id < 100; ++id) {
+    const auto result = fragments.add(from_underlay("198.51.100.1", id, 0, false), 0);
+    EXPECT_EQ(result.reason, id < 2 ? DropReason::kNone : DropReason::fragment_limit);
+    EXPECT_EQ(result.evicted_count, 0U);
+  }
+  EXPECT_EQ(fragments.held_count(), 2U);
+  EXPECT_EQ(fragments.add(from_underlay("198.51.100.2", 1, 0, false), 1).reason, DropReason::kNone);
+  EXPECT_TRUE(fragments.add(from_underlay("198.51.100.2", 1, 8, true), 1).is_whole);
+}
+
+// S10: senders whose addresses are made up do not keep out a packet that is whole at once.
+TEST(Fragments, S10TheOldestMakesRoomInAZoneThatIsFull) {
+  Fragments fragments({kTimeout, 16, 480});
+  unsigned evicted = 0;
+  for (int n = 1; n <= 100; ++n) {
+    const std::string source = "203.0.113." + std::to_string(n);
+    const auto result =
+        fragments.add(from_underlay(source.c_str(), 7, 0, false), static_cast<Ticks>(n));
+    ASSERT_EQ(result.reason, DropReason::kNone);
+    evicted += result.evicted_count;
+  }
+  EXPECT_EQ(evicted, 96U);
+  EXPECT_EQ(fragments.held_count(), 4U);
+  const auto first = fragments.add(from_underlay("198.51.100.2", 1, 0, false), 100);
+  EXPECT_EQ(first.reason, DropReason::kNone);
+  ASSERT_EQ(first.evicted_count, 1U);
+  EXPECT_TRUE(fragments.add(from_underlay("198.51.100.2", 1, 8, true), 100).is_whole);
+}
+
+// S11: fragments never hold more buffers than they may, whoever sends them.
+TEST(Fragments, S11NoMoreBuffersAreHeldThanAllowed) {
+  Fragments fragments({kTimeout, 256, 64});
+  for (std::uint16_t eni = 0; eni < 8; ++eni) {
+    for (std::uint32_t id = 0; id < 4; ++id) {
+      for (std::uint16_t i = 0; i < 40; ++i) {
+        static_cast<void>(
+            fragments.add(piece(static_cast<std::uint16_t>(8 * i), 8, false, id, eni), eni));
+        ASSERT_LE(fragments.held_count(), 64U);
+      }
+    }
+  }
+}
+
 TEST(Fragments, PacketsOfTwoZonesDoNotMix) {
-  Fragments fragments(kTimeout, 8);
+  Fragments fragments({kTimeout, 8, 480});
   (void)fragments.add(piece(0, 8, false, 1, 1), 0);
   EXPECT_FALSE(fragments.add(piece(8, 8, true, 1, 2), 0).is_whole);
 }
 
 TEST(Fragments, OnePacketHasABoundedNumber) {
-  Fragments fragments(kTimeout, 8);
+  Fragments fragments({kTimeout, 8, 480});
   for (unsigned i = 0; i < Fragments::kMaxFragments; ++i) {
     ASSERT_EQ(fragments.add(piece(static_cast<std::uint16_t>(8 * i), 8, false), 0).reason,
               DropReason::kNone);
@@ -120,9 +175,10 @@ TEST(Fragments, OnePacketHasABoundedNumber) {
 
 // Whatever comes in whatever order, each handle comes back exactly once.
 RC_GTEST_PROP(Fragments, GiveEveryHandleBackOnce, ()) {
-  Fragments fragments(kTimeout, 4);
+  Fragments fragments({kTimeout, 4, 480});
   std::multiset<Fragments::Handle> out;
   const auto take = [&out](const Fragments::Result& result) {
+    for (unsigned i = 0; i < result.evicted_count; ++i) out.insert(result.evicted[i]);
     RC_ASSERT(result.count == 0 || result.is_whole || result.reason != DropReason::kNone);
     for (unsigned i = 0; i < result.count; ++i) out.insert(result.give_back[i]);
     return result.count != 0;
