@@ -157,9 +157,9 @@ bool Controller::note_probe(const BackendId& backend, ProbeResult result, std::u
   return true;
 }
 
-void Controller::forget_probes(const BackendId& backend) {
+bool Controller::forget_probes(const BackendId& backend) {
   backends_.probes.erase(backend);
-  set_backend_health(backend, true);
+  return backends_.unhealthy.erase(backend) != 0;
 }
 
 // Backends that leave a pool which stays keep their connections for a while; those that come back,

@@ -71,8 +71,8 @@ class Controller final {
   /// state; the first probe ever decides by itself. \return whether the backend has come up or gone
   /// down, which takes effect with the next recompile().
   [[nodiscard]] bool note_probe(const BackendId& backend, ProbeResult result, std::uint32_t needed);
-  /// The backend is not probed any more, and so is up.
-  void forget_probes(const BackendId& backend);
+  /// The backend is not probed any more, and so is up. \return whether it was not.
+  [[nodiscard]] bool forget_probes(const BackendId& backend);
   /// Backends that have left the policy, and until when their connections may go on (none: for
   /// ever). Recompiles if the time of any is up. \return when to be called again.
   std::optional<std::chrono::steady_clock::time_point> expire_draining(

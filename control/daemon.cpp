@@ -79,6 +79,7 @@ HostFacts facts_of(const HostConfig& host, dataplane::Dataplane& dataplane) {
   if (host.underlay.gateway.is_given) facts.gateway = host.underlay.gateway->v4();
   facts.mtu = *host.underlay.mtu;
   facts.vxlan_port = host.underlay.vxlan_port;
+  facts.clamps_mss = host.underlay.clamp_mss;
   facts.worker_count = dataplane.worker_count();
   facts.neighbor = [&dataplane](Ip4 ip) { return dataplane.neighbors().find_or_add(ip); };
   return facts;

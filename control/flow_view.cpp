@@ -71,6 +71,37 @@ class WalkCommand final : public dataplane::WorkerCommand {
   std::uint32_t v6_ = 0;
 };
 
+// Ends what a filter matches.
+class FlushCommand final : public dataplane::WorkerCommand {
+ public:
+  FlushCommand(const FlowFilter& filter, std::uint64_t& count) : filter_(filter), count_(count) {}
+
+  bool step(dataplane::Worker& worker) override {
+    return flush<flows::Ip4Key>(worker, v4_) && flush<flows::Ip6Key>(worker, v6_);
+  }
+
+ private:
+  template <typename Key>
+  bool flush(dataplane::Worker& worker, std::uint32_t& cursor) {
+    auto& table = worker.connections().table<Key>();
+    const Ticks now = to_ticks(worker.now());
+    const std::uint32_t end = std::min(cursor + kRecordsPerStep, table.touched_count());
+    for (; cursor < end; ++cursor) {
+      if (!table.is_used(cursor) || table[cursor].flows[0].kind != FlowKind::kForward) continue;
+      if (!filter_.matches(record_of(table[cursor], worker.id(), cursor, now))) continue;
+      // If not at once then as soon as there is room in a ring.
+      worker.connections().close<Key>(cursor, now);
+      ++count_;
+    }
+    return cursor >= table.touched_count();
+  }
+
+  const FlowFilter& filter_;
+  std::uint64_t& count_;
+  std::uint32_t v4_ = 0;
+  std::uint32_t v6_ = 0;
+};
+
 std::string_view state_name(const FlowRecord& r) {
   switch (r.tcp_state) {
     case flows::TcpState::kNone: break;
@@ -203,6 +234,15 @@ FlowList list_flows(dataplane::Dataplane& dataplane, const FlowFilter& filter, s
     if (list.records.size() < limit) list.records.push_back(record);
   });
   return list;
+}
+
+std::uint64_t flush_flows(dataplane::Dataplane& dataplane, const FlowFilter& filter) {
+  std::uint64_t count = 0;
+  for (unsigned i = 0; i < dataplane.worker_count(); ++i) {
+    FlushCommand flush(filter, count);
+    dataplane.execute(i, flush);
+  }
+  return count;
 }
 
 std::string zone_name(flows::Zone zone, const SnapshotNames& names) {

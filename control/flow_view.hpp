@@ -70,6 +70,9 @@ struct FlowList {
 [[nodiscard]] FlowList list_flows(dataplane::Dataplane& dataplane, const FlowFilter& filter,
                                   std::size_t limit);
 
+/// Ends the flows that a filter matches, on a card too. \return how many.
+std::uint64_t flush_flows(dataplane::Dataplane& dataplane, const FlowFilter& filter);
+
 /// "eni vm-web-1", "tunnel shop", "internet".
 [[nodiscard]] std::string zone_name(flows::Zone zone, const SnapshotNames& names);
 [[nodiscard]] nlohmann::ordered_json to_json(const FlowRecord& record, const SnapshotNames& names);

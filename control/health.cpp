@@ -15,13 +15,22 @@ using packet::kTcpSyn;
 constexpr unsigned kProbePorts = 0x1'0000 - dataplane::kFirstProbePort;
 constexpr std::uint32_t kSequenceStep = 64'000;  // As RFC 793 had it: never the same for hours.
 constexpr unsigned kStartsPerRun = 64;           // Probes are spread, thousands in some seconds.
+// No data is asked for. Not zero: some stacks take a closed window for a reason to wait.
+constexpr std::uint16_t kWindow = 8'192;
 constexpr std::size_t kAnswersAtOnce = 64;
 
 /// Puts segments on their way, on a worker.
 class SendProbes final : public dataplane::WorkerCommand {
  public:
-  void add(std::uint16_t vpc, const ProbeSegment& segment) {
-    frames_.push_back({vpc, segment.tuple, probe_frame(segment)});
+  void add(std::uint16_t vpc, const dataplane::BareSegment& segment) {
+    const Family family = segment.tuple.family();
+    Frame frame{vpc, segment.tuple, {}};
+    frame.bytes.resize(sizeof(packet::EthernetHeader) + dataplane::segment_bytes(family));
+    // The MACs are the worker's to fill in, who knows the way.
+    packet::header_at<packet::EthernetHeader>(frame.bytes.data()).ether_type =
+        Be16(family == Family::kIpv4 ? packet::kEtherTypeIpv4 : packet::kEtherTypeIpv6);
+    dataplane::write_segment(frame.bytes.data() + sizeof(packet::EthernetHeader), segment);
+    frames_.push_back(std::move(frame));
   }
   bool step(dataplane::Worker& worker) override {
     for (const Frame& frame : frames_) worker.originate(frame.vpc, frame.tuple, frame.bytes);
@@ -58,7 +67,7 @@ HealthChecker::HealthChecker(Controller& controller, ProbeNumbers first)
 
 void HealthChecker::run() {
   if (revision_ != controller_.current().number) take_policy();
-  if (targets_.empty()) return;
+  if (targets_.empty() && !has_changed_) return;
   const Nanos now = controller_.dataplane().clock().now();
   read_answers();
   give_up_late_ones(now);
@@ -93,7 +102,7 @@ void HealthChecker::take_policy() {
       }
     }
   }
-  for (const auto& [id, target] : before) controller_.forget_probes(id);
+  for (const auto& [id, target] : before) has_changed_ |= controller_.forget_probes(id);
 }
 
 void HealthChecker::read_answers() {
@@ -207,7 +216,8 @@ void HealthChecker::send(const Targets::value_type& target, std::uint8_t flags,
                        {{t.gateway, id.ip, t.local_port, t.port, packet::kProtoTcp},
                         sequence,
                         acknowledgment,
-                        flags}});
+                        flags,
+                        kWindow}});
 }
 
 // By the worker of the uplink; what is for a VM of another one goes on by its ring.

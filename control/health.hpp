@@ -7,7 +7,7 @@
 #pragma once
 
 #include "control/controller.hpp"
-#include "control/probe.hpp"
+#include "dataplane/bare_segment.hpp"
 #include "dataplane/news.hpp"
 
 #include <cstdint>
@@ -73,7 +73,7 @@ class HealthChecker final {
   bool has_changed_ = false;
   struct Outgoing {
     std::uint16_t vpc;
-    ProbeSegment segment;
+    dataplane::BareSegment segment;
   };
   std::vector<Outgoing> outgoing_;
 };

@@ -84,6 +84,10 @@ void add_queries(CommandLine& line) {
   sub->callback(
       [&line] { line.run = [&line] { return list_flows(line.online, line.words, line.limit); }; });
 
+  sub = line.app.add_subcommand("flush", "ends connections, by proto=tcp ip=10.0.0.1 ..., or all");
+  sub->add_option("filter", line.words, "conditions that must all hold, or all")->required();
+  sub->callback([&line] { line.run = [&line] { return flush_flows(line.online, line.words); }; });
+
   sub = line.app.add_subcommand("explain", "one flow, and what the policy makes of it");
   sub->add_option("flow", line.word, "its id, as flows shows it")->required();
   sub->callback([&line] { line.run = [&line] { return explain_flow(line.online, line.word); }; });

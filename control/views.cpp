@@ -3,6 +3,7 @@
 
 #include "control/offload_view.hpp"
 #include "control/policy/json_value.hpp"
+#include "control/policy/values.hpp"
 #include "control/rehearsal.hpp"
 
 #include <algorithm>
@@ -138,7 +139,7 @@ Json show_groups(Controller& c) {
     rows.push_back({{"group", group.name},
                     {"direction", direction},
                     {"rule", std::move(name)},
-                    {"action", action == Action::kAllow ? "allow" : "deny"},
+                    {"action", to_string(action)},
                     {"proto", std::move(proto)},
                     {"ports", std::move(ports)},
                     {"remote", std::move(remote)},

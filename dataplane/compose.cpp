@@ -6,9 +6,6 @@ namespace {
 
 using flows::ZoneKind;
 
-// Inner IP packets of this size just fit: outer IPv4, UDP, VXLAN and inner Ethernet come on top.
-constexpr unsigned kTunnelIpOverhead = 20 + 8 + 8 + 14;
-
 std::uint32_t internet_hop(const Underlay& underlay, const IpAddress& destination) {
   if (underlay.on_link_hops != kNoHop && underlay.on_link.contains(destination)) {
     return underlay.on_link_hops + destination.v4().host() - underlay.on_link.address.v4().host();
@@ -39,11 +36,9 @@ Way way_to_internet(const Snapshot& policy, const IpAddress& destination) {
   return way;
 }
 
-// A VPC has one MTU, which DHCP announces: what its tunnels carry, wherever the VM is.
 std::uint16_t max_ip_bytes(const Snapshot& policy, const Way& way) {
-  const unsigned mtu = policy.underlay.mtu;
   const bool is_in_vpc = way.is_local || way.is_tunnel;
-  return static_cast<std::uint16_t>(is_in_vpc ? mtu - kTunnelIpOverhead : mtu);
+  return is_in_vpc ? vpc_mtu(policy.underlay) : policy.underlay.mtu;
 }
 
 // Whether the switch is a router for packets that come in so and go this way (R26). A packet from a

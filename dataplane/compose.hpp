@@ -43,6 +43,11 @@ template <typename Key>
 [[nodiscard]] DropReason attach(flows::Flow<Key>& flow, const Ingress& in, const Way& way,
                                 std::uint16_t from_subnet, const Snapshot& policy);
 
+/// The largest IP packet of a VPC: what its tunnels carry, wherever the VMs are. DHCP announces it.
+[[nodiscard]] inline std::uint16_t vpc_mtu(const Underlay& underlay) {
+  return static_cast<std::uint16_t>(underlay.mtu - packet::kVxlanOverIpv4Bytes);
+}
+
 /// The UDP source port of a tunnel for packets that carry `tuple`: the same on every host and for
 /// ever, in 49152-65535 (RFC 7348, 5).
 [[nodiscard]] std::uint16_t tunnel_source_port(const IpTuple& tuple);

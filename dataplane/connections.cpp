@@ -392,9 +392,10 @@ template <typename Key>
 void Connections::on_due(std::uint32_t index, Ticks now) {
   const auto& connection = table<Key>()[index];
   const Ticks deadline = connection.last_seen() + timeout_of(connection);
-  if (!reached(now, deadline)) {
+  const bool is_doomed = (connection.shared.flags & flows::kDoomed) != 0;
+  if (!is_doomed && !reached(now, deadline)) {
     table<Key>().arm(index, deadline);
-  } else if (desk_ != nullptr && !desk_->is_idle_on_card<Key>(index)) {
+  } else if (!is_doomed && desk_ != nullptr && !desk_->is_idle_on_card<Key>(index)) {
     table<Key>().arm(index, now + kRetryTicks);
   } else {
     close<Key>(index, now);
@@ -480,6 +481,7 @@ bool Connections::close(std::uint32_t index, Ticks now) {
       message.v6 = connection.flows[1].key;
     }
     if (!mailbox_.send(mailbox_.context, connection.details.redirect_worker, message)) {
+      shared.flags |= flows::kDoomed;
       records.arm(index, now + kRetryTicks);
       return false;
     }

@@ -6,9 +6,9 @@
 namespace gannet::dataplane {
 namespace {
 
-constexpr unsigned kShare = 4;  // Of a zone: a quarter of everything.
+constexpr unsigned kZoneShare = 4;  // Of a zone: a quarter of everything.
 
-bool before(Ticks a, Ticks b) { return a != b && reached(b, a); }
+bool is_earlier(Ticks a, Ticks b) { return a != b && reached(b, a); }
 
 bool is_same_packet(const Fragments::Piece& a, const Fragments::Piece& b) {
   return a.id == b.id && a.zone == b.zone && a.protocol == b.protocol && a.source == b.source &&
@@ -39,9 +39,9 @@ Fragments::Census Fragments::count(const Piece& piece) {
       continue;
     }
     // Of equal timeouts, so the first to end is the oldest.
-    if (c.oldest == nullptr || before(e.deadline, c.oldest->deadline)) c.oldest = &e;
+    if (c.oldest == nullptr || is_earlier(e.deadline, c.oldest->deadline)) c.oldest = &e;
     const bool is_older =
-        c.oldest_of_zone == nullptr || before(e.deadline, c.oldest_of_zone->deadline);
+        c.oldest_of_zone == nullptr || is_earlier(e.deadline, c.oldest_of_zone->deadline);
     if (is_of_zone && is_older) c.oldest_of_zone = &e;
   }
   return c;
@@ -59,8 +59,8 @@ void Fragments::evict(Entry& entry, Result& result) {
 // none for this sender.
 Fragments::Entry* Fragments::make_room(const Piece& piece, Ticks now, Result& result) {
   const Census c = count(piece);
-  const unsigned zone_packets = std::max(limits_.max_packets / kShare, 1u);
-  const unsigned zone_fragments = std::max(limits_.max_fragments / kShare, 1u);
+  const unsigned zone_packets = std::max(limits_.max_packets / kZoneShare, 1u);
+  const unsigned zone_fragments = std::max(limits_.max_fragments / kZoneShare, 1u);
   const bool is_shared = piece.zone.kind != flows::ZoneKind::kEni;
   const unsigned sender_packets = is_shared ? std::max(zone_packets / 2, 1u) : zone_packets;
   const bool is_new = c.own == nullptr;

@@ -133,7 +133,9 @@ Refusal OffloadDesk::resolve(const flows::Connection<Key>& connection, Direction
   rule.before = ends_of(flow.key.tuple);
   rule.after = ends_of(action.tuple);
   rule.flags = action.flags;
-  rule.max_ip_bytes = action.max_ip_bytes;
+  // What comes out of a tunnel is no longer than the wire let in: nothing for the card to look at.
+  const bool is_bounded = rule.has(flows::kDecapsulate) && !rule.has(flows::kEncapsulate);
+  rule.max_ip_bytes = is_bounded ? std::uint16_t{0xffff} : action.max_ip_bytes;
   rule.hop = hop;
   rule.eni = connection.shared.owner_eni;
   if (rule.has(flows::kDecapsulate)) {

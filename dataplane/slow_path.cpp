@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/slow_path.hpp"
 
+#include "dataplane/bare_segment.hpp"
 #include "dataplane/layers/anti_spoof.hpp"
 #include "dataplane/layers/dhcp.hpp"
 #include "dataplane/layers/gateway.hpp"
@@ -258,7 +259,7 @@ Outcome SlowPath::handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::Fl
       (!is_tcp || flows::opens_connection(segment.flags))) {
     return handle_miss<Key>(packet, tuple, kNoConnection, policy, now);
   }
-  if (admission.reason != DropReason::kNone) return drop(admission.reason, admission.rule);
+  if (admission.reason != DropReason::kNone) return refuse(packet, tuple, admission, policy, now);
 
   Outcome forward;
   forward.disposition = Disposition::kForward;
@@ -337,7 +338,7 @@ Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uin
   if (admission.reason == DropReason::nat_out_of_ports) {
     return report(packet, admission.reason, IcmpProblem::kProhibited, 0, policy, now);
   }
-  if (admission.reason != DropReason::kNone) return drop(admission.reason, admission.rule);
+  if (admission.reason != DropReason::kNone) return refuse(packet, tuple, admission, policy, now);
 
   Outcome forward;
   forward.disposition = Disposition::kForward;
@@ -444,6 +445,33 @@ Outcome SlowPath::take_probe_answer(const SlowPacket& packet, const IpTuple& tup
                               segment.acknowledgment, segment.payload_bytes});
   }
   return drop(DropReason::consumed);
+}
+
+// A packet that the policy does not let through. If a rule says so its sender learns of it (F50).
+Outcome SlowPath::refuse(SlowPacket& packet, const IpTuple& tuple, const Admission& admission,
+                         const Snapshot& policy, Nanos now) {
+  const bool rejects = admission.rule != flows::kNoRule && policy.rules[admission.rule].rejects;
+  Outcome outcome = drop(admission.reason);
+  if (rejects && tuple.protocol == packet::kProtoTcp) {
+    outcome = reset(packet, tuple, admission.reason, now);
+  } else if (rejects) {
+    outcome = report(packet, admission.reason, IcmpProblem::kProhibited, 0, policy, now);
+  }
+  outcome.rule = admission.rule;
+  return outcome;
+}
+
+// Drops a TCP segment and, unless it is itself a reset, answers with one.
+Outcome SlowPath::reset(SlowPacket& packet, const IpTuple& tuple, DropReason reason, Nanos now) {
+  Outcome outcome = drop(reason);
+  if (packet.parsed.is_fragment || !may_report(packet.frame, packet.parsed)) return outcome;
+  const flows::TcpSegment segment = segment_of(packet);
+  if ((segment.flags & packet::kTcpRst) != 0) return outcome;
+  if (!connections_.may_send_icmp_error(packet.in.zone, now)) return outcome;
+  if (make_reset(packet.frame, packet.parsed, tuple, segment)) {
+    outcome.disposition = Disposition::kReturn;
+  }
+  return outcome;
 }
 
 // Drops a packet and, where that is allowed, tells its sender why.

@@ -68,6 +68,13 @@ class SlowPath final {
   [[nodiscard]] const Key& reply_key(flows::FlowRef ref) {
     return connections_.table<Key>()[ref.connection()].flow(opposite(ref.direction())).key;
   }
+  /// Whether packets of the flow leave with an address that stands for many hosts (NAT gateways).
+  template <typename Key>
+  [[nodiscard]] bool hides_many(flows::FlowRef ref) {
+    const auto& shared = connections_.table<Key>()[ref.connection()].shared;
+    return ref.direction() == flows::Direction::kForward &&
+           (shared.flags & flows::kHasNatMapping) != 0;
+  }
   /// A later fragment of a packet whose first one is forwarded: by the same flow, if its own TTL
   /// and size allow it. `packet` is parsed.
   [[nodiscard]] Outcome follow(SlowPacket& packet, const Outcome& first, const Snapshot& policy,
@@ -98,6 +105,10 @@ class SlowPath final {
                               Nanos now);
   [[nodiscard]] Outcome report(SlowPacket& packet, DropReason reason, IcmpProblem problem,
                                std::uint16_t mtu, const Snapshot& policy, Nanos now);
+  [[nodiscard]] Outcome refuse(SlowPacket& packet, const IpTuple& tuple, const Admission& admission,
+                               const Snapshot& policy, Nanos now);
+  [[nodiscard]] Outcome reset(SlowPacket& packet, const IpTuple& tuple, DropReason reason,
+                              Nanos now);
   [[nodiscard]] Outcome take_probe_answer(const SlowPacket& packet, const IpTuple& tuple,
                                           Nanos now);
 

@@ -2,6 +2,7 @@
 #include "dataplane/slow_stage.hpp"
 
 #include "dataplane/layers/tunnel.hpp"
+#include "dataplane/mss.hpp"
 #include "dataplane/rewrite.hpp"
 
 #include <algorithm>
@@ -28,6 +29,23 @@ void commit(rte_mbuf* packet, const Frame& frame) {
   packet->pkt_len = frame.size;
 }
 
+// The largest segment of a connection whose packets go by a path of `max_ip_bytes`; they come from,
+// or go to, a VM, whose VPC carries no more than a tunnel.
+std::uint16_t max_segment_bytes(const Underlay& underlay, std::uint16_t max_ip_bytes, bool is_v4) {
+  const unsigned most = std::min<unsigned>(max_ip_bytes, vpc_mtu(underlay));
+  const unsigned headers =
+      sizeof(packet::TcpHeader) + (is_v4 ? sizeof(packet::Ipv4Header) : sizeof(packet::Ipv6Header));
+  return static_cast<std::uint16_t>(most - headers);
+}
+
+void set_identification(std::uint8_t* bytes, std::uint16_t value) {
+  auto& ip = packet::header_at<packet::Ipv4Header>(bytes);
+  packet::ChecksumDelta delta;
+  delta.replace(ip.identification, Be16(value));
+  ip.identification = Be16(value);
+  ip.checksum = packet::update(ip.checksum, delta.folded());
+}
+
 bool has_bad_outer_checksum(const rte_mbuf* packet) {
   const std::uint64_t outer = packet->ol_flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK;
   const std::uint64_t plain = packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
@@ -47,7 +65,8 @@ SlowStage::SlowStage(const Config& config, SlowPath& slow_path, NeighborTable& n
       mailbox_(mailbox),
       counters_(counters),
       drops_(drops),
-      fragments_({config.fragment_timeout, kFragmentedPackets, config.max_fragments}) {}
+      fragments_({config.fragment_timeout, kFragmentedPackets, config.max_fragments}),
+      next_fragment_id_(config.worker) {}
 
 SlowStage::~SlowStage() {
   for (unsigned i = 0; i < waiting_count_; ++i) rte_pktmbuf_free(waiting_[i].packet);
@@ -168,13 +187,21 @@ void SlowStage::emit(Job& job, flows::FlowRef ref, bool is_translated, std::uint
   const flows::NextHop& hop = job.policy.next_hops[action.next_hop];
   std::uint8_t* const ip = job.frame.data + parsed.l3_offset;
   const bool is_v4 = parsed.l3 == packet::L3::kIpv4;
+  const unsigned ip_bytes = unsigned{parsed.end_offset} - parsed.l3_offset;
   if (is_translated) {
     rewrite_hop(ip, is_v4, action.flags);
   } else {
     std::uint8_t* const l4 = parsed.has_l4 ? job.frame.data + parsed.l4_offset : nullptr;
     rewrite_ip(ip, l4, parsed.protocol, action);
+    if (l4 != nullptr && parsed.protocol == packet::kProtoTcp && job.policy.underlay.clamps_mss) {
+      clamp_mss(l4, unsigned{parsed.payload_offset} - parsed.l4_offset,
+                max_segment_bytes(job.policy.underlay, action.max_ip_bytes, is_v4));
+    }
+    const bool is_cut = job.whole_bytes != 0 || ip_bytes > action.max_ip_bytes;
+    if (is_v4 && is_cut && slow_path_.hides_many<Key>(ref)) {
+      set_identification(ip, job.whole_bytes != 0 ? job.fragment_id : take_fragment_id());
+    }
   }
-  const unsigned ip_bytes = unsigned{parsed.end_offset} - parsed.l3_offset;
   if (ip_bytes > action.max_ip_bytes) {
     emit_fragments(job, hop, action.flags, action.outer_source_port, action.max_ip_bytes,
                    via_worker);
@@ -406,14 +433,23 @@ DropReason SlowStage::read_again(Job& job) const {
   return reason_of(packet::parse(job.frame.data, job.frame.size, job.parsed));
 }
 
+// A number for a packet in fragments that leaves with an address which hides many hosts: theirs
+// may be equal (RFC 6864, 5.3.1; RFC 7857, 10). Each worker has its own numbers.
+std::uint16_t SlowStage::take_fragment_id() {
+  next_fragment_id_ = static_cast<std::uint16_t>(next_fragment_id_ + config_.worker_count);
+  return next_fragment_id_;
+}
+
 // All fragments of a packet, in order: the first decides, the others follow it.
 void SlowStage::act_on_whole(Fragments::Result& whole, const Job& last) {
   Outcome verdict;
+  const std::uint16_t id = take_fragment_id();
   for (unsigned i = 0; i < whole.count; ++i) {
     auto* const packet = static_cast<rte_mbuf*>(whole.give_back[i]);
     Job job{ports_[packet->port], packet, last.policy, last.now};
     job.is_handed_over = last.is_handed_over;
     job.whole_bytes = whole.total;
+    job.fragment_id = id;
     if (i == 0) {
       verdict = decide(job);
       act(job, verdict);

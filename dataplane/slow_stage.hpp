@@ -24,6 +24,7 @@ class SlowStage final {
  public:
   struct Config {
     std::uint16_t worker = 0;
+    std::uint16_t worker_count = 1;
     Ticks fragment_timeout = duration_ticks(2 * kNanosPerSecond);
     unsigned max_fragments = 1'024;  // That may be held at once: buffers of the pool.
     rte_mempool* pool = nullptr;
@@ -59,7 +60,8 @@ class SlowStage final {
     const Snapshot& policy;
     Nanos now;
     bool is_handed_over = false;
-    std::uint32_t whole_bytes = 0;  // Of the first fragment of a packet that is whole.
+    std::uint32_t whole_bytes = 0;  // Of a fragment of a packet that is whole; else 0.
+    std::uint16_t fragment_id = 0;  // With whole_bytes: the packet's number if it gets a new one.
     Frame frame{};
     Ingress in{};
     packet::Parsed parsed{};
@@ -95,6 +97,7 @@ class SlowStage final {
   void remove_waiting(unsigned index);
   void send_back(Job& job, const Outcome& outcome);
   void collect(Job& job);
+  [[nodiscard]] std::uint16_t take_fragment_id();
   void drop_all(const Fragments::Result& result);
   void drop(Job& job, const Outcome& outcome);
   [[nodiscard]] bool announce_redirect(Job& job, const Outcome& outcome);
@@ -110,6 +113,7 @@ class SlowStage final {
   Fragments fragments_;
   std::array<Waiting, kMaxWaiting> waiting_;
   unsigned waiting_count_ = 0;
+  std::uint16_t next_fragment_id_;
 };
 
 }  // namespace gannet::dataplane

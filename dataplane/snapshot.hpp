@@ -61,8 +61,9 @@ struct Underlay {
   std::vector<Prefix> addresses;  // All, with the length of their network.
   std::uint16_t mtu = 1500;
   std::uint16_t vxlan_port = packet::kVxlanPort;
-  HopPair gateway_hop;  // Plain hop to the gateway.
-  Prefix on_link;       // Network whose hosts are reached directly, and
+  bool clamps_mss = false;  // Of TCP connections, to what the path carries (G24).
+  HopPair gateway_hop;      // Plain hop to the gateway.
+  Prefix on_link;           // Network whose hosts are reached directly, and
   std::uint32_t on_link_hops =
       kNoHop;  // the first of a run of hops, one for each of its addresses.
 };
@@ -151,6 +152,7 @@ struct SecurityGroup {
 struct Rule {
   bool allows = false;
   bool persists = false;  // Connections that it allowed outlive its removal (R21).
+  bool rejects = false;   // Denies, and the sender is told (F50).
 };
 
 /// A range of ports of one public address, all of one ENI.

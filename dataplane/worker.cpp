@@ -84,10 +84,10 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
       transmitter_(ports_, config.tracking.worker, mailbox_of(shared)),
       slow_path_(*connections_, shared.neighbors, {news, &put_news}),
       fast_path_(*connections_, shared.neighbors, transmitter_, stats_.path, drop_log_),
-      slow_stage_(
-          {config.tracking.worker, config.fragment_timeout, config.max_fragments, shared.pool},
-          slow_path_, shared.neighbors, ports_, transmitter_, mailbox_of(shared), stats_.path,
-          drop_log_),
+      slow_stage_({config.tracking.worker, config.tracking.worker_count, config.fragment_timeout,
+                   config.max_fragments, shared.pool},
+                  slow_path_, shared.neighbors, ports_, transmitter_, mailbox_of(shared),
+                  stats_.path, drop_log_),
       commands_(commands),
       news_(news) {
   for (PortContext& port : ports_) port.counters = &stats_.ports[port.index];

@@ -95,6 +95,7 @@ enum ConnectionFlags : std::uint8_t {
   // What the rules of either side allowed outlives their removal (R21).
   kEgressPersists = 1 << 5,
   kIngressPersists = 1 << 6,
+  kDoomed = 1 << 7,  // To end as soon as the other worker can be told.
 };
 
 /// An intrusive link by index, so that records can be listed without pointers.

@@ -175,6 +175,7 @@ void ApiRoutes::handle(const ApiRequest& request, ApiReply reply) {
   if (request.path == "/v1/trace") return reply(trace(request));
   if (request.path == "/v1/confirm") return reply(confirm());
   if (request.path == "/v1/offload") return reply(set_offload(request));
+  if (request.path == "/v1/flush") return reply(flush(request));
   reply(refuse("there is no POST " + request.path, 404));
 }
 
@@ -225,6 +226,17 @@ ApiResponse ApiRoutes::get_flows(const ApiRequest& request) {
   for (const FlowRecord& record : list.records)
     rows.push_back(to_json(record, controller_.names()));
   return answer({{"matched", list.matched}, {"flows", std::move(rows)}});
+}
+
+ApiResponse ApiRoutes::flush(const ApiRequest& request) {
+  const std::string conditions = query(request, "filter");
+  if (conditions.empty()) {
+    return refuse("say which flows are to end, as for GET /v1/flows, or filter=all");
+  }
+  const auto filter =
+      FlowFilter::parse(conditions == "all" ? std::string() : conditions, controller_.names());
+  if (!filter) return refuse(filter.error().message);
+  return answer({{"flushed", flush_flows(controller_.dataplane(), *filter)}});
 }
 
 ApiResponse ApiRoutes::capture(const ApiRequest& request) {

@@ -37,6 +37,7 @@ class ApiRoutes final {
 
   [[nodiscard]] ApiResponse get(const ApiRequest& request);
   [[nodiscard]] ApiResponse get_flows(const ApiRequest& request);
+  [[nodiscard]] ApiResponse flush(const ApiRequest& request);
   [[nodiscard]] ApiResponse explain(const ApiRequest& request);
   [[nodiscard]] ApiResponse capture(const ApiRequest& request);
   [[nodiscard]] ApiResponse trace(const ApiRequest& request);

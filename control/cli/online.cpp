@@ -132,6 +132,19 @@ int list_flows(const OnlineOptions& options, const std::vector<std::string>& fil
   return kDone;
 }
 
+int flush_flows(const OnlineOptions& options, const std::vector<std::string>& filter) {
+  // A body makes it a POST.
+  const auto answer = ask(
+      options, "/v1/flush?filter=" + url_encode(fmt::format("{}", fmt::join(filter, " "))), "{}");
+  if (!answer) return kFailed;
+  if (options.is_json) {
+    fmt::print("{}\n", answer->dump(2));
+  } else {
+    fmt::print("{} flows ended\n", (*answer)["flushed"].get<std::size_t>());
+  }
+  return kDone;
+}
+
 int explain_flow(const OnlineOptions& options, const std::string& flow) {
   const auto answer = ask(options, "/v1/explain?flow=" + url_encode(flow), "");
   if (!answer) return kFailed;

@@ -26,6 +26,8 @@ struct OnlineOptions {
 int show(const OnlineOptions& options, const std::string& what);
 int list_flows(const OnlineOptions& options, const std::vector<std::string>& filter,
                std::size_t limit);
+/// Ends flows. \param filter as for list_flows(), or "all".
+int flush_flows(const OnlineOptions& options, const std::vector<std::string>& filter);
 int explain_flow(const OnlineOptions& options, const std::string& flow);
 /// \param words "eni=vm1 proto=tcp from=8.8.8.8 port=443".
 int trace_packet(const OnlineOptions& options, const std::vector<std::string>& words);

@@ -31,6 +31,7 @@ struct HostFacts {
   std::optional<Ip4> gateway;
   std::uint16_t mtu = 1500;
   std::uint16_t vxlan_port = 4789;
+  bool clamps_mss = false;
   unsigned worker_count = 1;
   std::function<std::uint32_t(Ip4)> neighbor;  // Entry of the neighbour table for an address.
 };

@@ -189,6 +189,7 @@ void compile_underlay(CompileWork& work) {
   underlay.mac = host.uplink_mac;
   underlay.mtu = host.mtu;
   underlay.vxlan_port = host.vxlan_port;
+  underlay.clamps_mss = host.clamps_mss;
   work.snapshot.ports[host.uplink].role = dataplane::PortRole::kUplink;
   for (const InterfaceAddress& own : host.underlay_ips) {
     underlay.addresses.push_back({own.address, own.length});

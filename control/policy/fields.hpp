@@ -115,7 +115,8 @@ void describe(auto& v, As<Rule> auto& o) {
            is_ingress ? "What may, or may not, be opened towards an ENI."
                       : "What an ENI may, or may not, open.");
   v.required("name", o.name, "Unique in its list; `default` stands for the group's default.");
-  v.required("action", o.action, "What becomes of a connection that matches.");
+  v.required("action", o.action,
+             "What becomes of a connection that matches; `reject` denies it and tells the sender.");
   v.required("proto", o.proto, "Protocol by name or number; `any` is all.");
   v.optional("ports", o.ports,
              "Destination ports and \"first-last\" ranges, of tcp and udp only; absent: all.");

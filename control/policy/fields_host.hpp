@@ -41,6 +41,8 @@ void describe(auto& v, As<UnderlayConfig> auto& o) {
   v.optional("gateway", o.gateway, "The way to hosts of other networks.");
   v.defaulted("mtu", o.mtu, "Largest IP packet on the underlay.", kMtuRange);
   v.defaulted("vxlan_port", o.vxlan_port, "UDP port of VXLAN.", kPortRange);
+  v.defaulted("clamp_mss", o.clamp_mss,
+              "Whether the segment size that TCP endpoints announce is lowered to what fits.");
 }
 
 void describe_port_type(auto& v, As<HostPort> auto& o) {

@@ -43,6 +43,7 @@ struct UnderlayConfig {
   Located<IpAddress> gateway;
   Located<std::uint16_t> mtu = Located<std::uint16_t>::by_default(1500);
   std::uint16_t vxlan_port = 4789;  // RFC 7348, 5.
+  bool clamp_mss = false;
   Place place;
   friend bool operator==(const UnderlayConfig&, const UnderlayConfig&) = default;
 };

@@ -136,7 +136,7 @@ struct RouteTable : Named {
   friend bool operator==(const RouteTable&, const RouteTable&) = default;
 };
 
-enum class Action : std::uint8_t { kDeny, kAllow };
+enum class Action : std::uint8_t { kDeny, kAllow, kReject };
 enum class Direction : std::uint8_t { kIngress, kEgress };
 
 enum class RemoteKind : std::uint8_t { kAny, kCidrs, kPrefixList, kSecurityGroup };

@@ -91,7 +91,7 @@ template <typename E>
 inline constexpr auto kWords = nullptr;
 
 template <>
-inline constexpr auto kWords<Action> = std::to_array<std::string_view>({"deny", "allow"});
+inline constexpr auto kWords<Action> = std::to_array<std::string_view>({"deny", "allow", "reject"});
 template <>
 inline constexpr auto kWords<Direction> = std::to_array<std::string_view>({"ingress", "egress"});
 template <>

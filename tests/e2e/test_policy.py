@@ -42,6 +42,35 @@ def test_group_as_source(city):
              lambda: city.gannet.drops().get("sg_ingress_denied", 0) == before + 1)
 
 
+def test_rejected_connections_are_refused_at_once(city):
+    """covers: F50. The client's kernel takes the reset for the server's, on this host and behind the tunnel."""
+    def reject(policy):
+        policy["security_groups"]["web"]["ingress"].insert(
+            0, {"name": "closed", "action": "reject", "proto": "tcp", "ports": [9090], "from": "any"})
+    city.gannet.apply(city.policy(reject))
+    for client in (city.vm2, city.vm3):
+        done = client.curl(f"http://{WEB1}:9090", timeout=5, check=False)
+        assert done.returncode == 7, done.stderr
+        assert city.last_denial()["rule"] == "web/ingress/closed"
+
+
+def test_flush_ends_what_the_filter_names(city):
+    """covers: F41. Twenty of twenty-one."""
+    send = "import socket,sys\n" \
+           "all=[socket.socket(socket.AF_INET,socket.SOCK_DGRAM) for _ in range(int(sys.argv[2]))]\n" \
+           f"for s in all: s.sendto(b'x',('{VM2}',int(sys.argv[1])))"
+    city.vm1.run("/usr/bin/python3", "-c", send, 7001, 20)
+    city.vm1.run("/usr/bin/python3", "-c", send, 7002, 1)
+    wait_for("21 flows", lambda: len(city.flows("proto=udp", f"ip={VM2}", "port=7001")) == 20
+             and len(city.flows("proto=udp", "port=7002")) == 1)
+    assert city.gannet.ctl("flush", "proto=udp", "port=7001").stdout == "20 flows ended\n"
+    assert not city.flows("port=7001") and len(city.flows("port=7002")) == 1
+    # To end everything one has to say so.
+    assert city.gannet.ctl("flush", "eni=nobody", check=False).returncode == 1
+    assert city.gannet.json("flush", "all")["flushed"] >= 1
+    assert city.vm1.ping(VM2, 2) == 2
+
+
 def test_policy_file_that_is_wrong_changes_nothing(city):
     """covers: P1 P3. All mistakes at once, with places; the running policy is untouched."""
     revision = city.gannet.json("history")[-1]["revision"]

@@ -118,7 +118,10 @@ void LayerBuilder::add_cut(Words& words) {
 // slice FROM TO [id=N] [more|last]: the fragment that carries these bytes of the IP payload.
 void LayerBuilder::add_slice(Words& words) {
   FragmentFields fields;
-  fields.id = number(take(words, "id").value_or("0"));
+  // Of IPv4 it may be unknown: its place is that in the IP header.
+  constexpr std::size_t kPlace = 4;
+  fields.id = number(take(words, "id").value_or("0"),
+                     kPlace + (has_eth_ ? sizeof(packet::EthernetHeader) : 0));
   fields.says_more = take_flag(words, "more");
   fields.says_last = take_flag(words, "last");
   fields.from = number(take_first(words, "where the fragment begins"));

@@ -165,6 +165,24 @@ TEST_F(ConnectionsTest, F46WhatCannotEndYetGivesNoWayToAnother) {
   EXPECT_EQ(connections_->connection_total(), 0U);
 }
 
+// F41: ended while a ring is full, it ends as soon as there is room, however alive it is.
+TEST_F(ConnectionsTest, F41WhatCannotEndYetEndsShortly) {
+  bool has_room = true;
+  const Mailbox mailbox{&has_room, [](void* context, std::uint16_t, const Message&) {
+                          return *static_cast<bool*>(context);
+                        }};
+  make(100, 2, mailbox);
+  policy_->enis[eni_[1]].worker = 1;
+  ASSERT_EQ(open(1, 1), DropReason::kNone);
+  has_room = false;
+  EXPECT_FALSE(connections_->close<Ip4Key>(find(1).connection(), 2));
+  for (Ticks now = 2; now < 100; ++now) (void)connections_->age(now, 100);
+  EXPECT_TRUE(find(1).is_valid());
+  has_room = true;
+  for (Ticks now = 100; now < 120; ++now) (void)connections_->age(now, 100);
+  EXPECT_FALSE(find(1).is_valid());
+}
+
 TEST_F(ConnectionsTest, SilenceEndsAConnection) {
   ASSERT_EQ(open(1, 0), DropReason::kNone);
   for (Ticks now = 0; now < kTimeout; now += 5) (void)connections_->age(now, 100);
