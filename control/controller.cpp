@@ -136,6 +136,39 @@ std::uint64_t Controller::rule_hits(std::uint32_t rule) const {
   return dataplane_.policy()->rule_hits(rule) + (past == past_rule_hits_.end() ? 0 : past->second);
 }
 
+void Controller::note_path_mtu(Ip4 host, std::uint32_t mtu, Nanos now) {
+  const auto believed = static_cast<std::uint16_t>(
+      std::clamp<std::uint32_t>(mtu, kMinPathMtu, std::max(facts_.mtu, kMinPathMtu)));
+  const auto known = facts_.path_mtus.find(host);
+  const std::uint16_t before = known == facts_.path_mtus.end() ? facts_.mtu : known->second;
+  if (believed >= before && known == facts_.path_mtus.end()) return;
+  path_mtu_ends_[host] = now + kPathMtuLife;
+  if (believed >= before) return;
+  facts_.path_mtus[host] = believed;
+  has_new_path_mtus_ = true;
+}
+
+void Controller::expire_path_mtus(Nanos now) {
+  std::erase_if(path_mtu_ends_, [&](const auto& entry) {
+    if (now < entry.second) return false;
+    facts_.path_mtus.erase(entry.first);
+    has_new_path_mtus_ = true;
+    return true;
+  });
+  if (!has_new_path_mtus_) return;
+  has_new_path_mtus_ = false;
+  // The same tables with other sizes.
+  GANNET_CHECK(recompile().has_value());
+}
+
+// A match that the policy before made is named by it no more: its names are gone.
+void Controller::log_rule(const dataplane::News& match) {
+  const bool is_known = match.generation == generation_;
+  rule_log_.push_back({is_known ? SnapshotNames::at(names_.rules, match.rule) : "-",
+                       match.is_allowed, match.when, match.tuple});
+  if (rule_log_.size() > kMaxLogEntries) rule_log_.pop_front();
+}
+
 void Controller::set_backend_health(const BackendId& backend, bool is_healthy) {
   if (is_healthy) {
     backends_.unhealthy.erase(backend);

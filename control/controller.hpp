@@ -47,8 +47,22 @@ struct ApplyResult {
   std::string error;  // Not of the text: the daemon could not do it.
 };
 
+/// One match of a rule with `log`.
+struct RuleLogEntry {
+  std::string rule;  // "group/ingress/rule".
+  bool is_allowed = false;
+  Nanos when = 0;  // By the dataplane's clock.
+  dataplane::IpTuple packet;
+};
+
 class Controller final {
  public:
+  static constexpr std::size_t kMaxLogEntries = 10'000;
+  // IPv6's least (RFC 8200, 5) fits into a tunnel over such a path: forged errors do no worse
+  // (G19).
+  static constexpr std::uint16_t kMinPathMtu = 1'280 + packet::kVxlanOverIpv4Bytes;
+  static constexpr Nanos kPathMtuLife = 600 * kNanosPerSecond;  // RFC 1191, 6.3.
+
   /// \param offload null if there is no card.
   Controller(const HostConfig& host, HostFacts facts, dataplane::Dataplane& dataplane,
              OffloadManager* offload = nullptr);
@@ -78,6 +92,17 @@ class Controller final {
   std::optional<std::chrono::steady_clock::time_point> expire_draining(
       std::chrono::steady_clock::time_point now);
 
+  /// A router of the underlay says how much its path to a host carries: believed down to
+  /// kMinPathMtu, for kPathMtuLife. Takes effect with the next call of expire_path_mtus().
+  void note_path_mtu(Ip4 host, std::uint32_t mtu, Nanos now);
+  /// Puts what has been noted, or has become too old, in force.
+  void expire_path_mtus(Nanos now);
+  [[nodiscard]] const std::map<Ip4, std::uint16_t>& path_mtus() const { return facts_.path_mtus; }
+
+  /// Writes a match of a rule with `log` to the rule log, which keeps the last kMaxLogEntries.
+  void log_rule(const dataplane::News& match);
+  [[nodiscard]] const std::deque<RuleLogEntry>& rule_log() const { return rule_log_; }
+
   [[nodiscard]] const Revision& current() const { return history_.back(); }
   [[nodiscard]] const std::deque<Revision>& history() const { return history_; }
   [[nodiscard]] const HostConfig& host() const { return host_; }
@@ -106,6 +131,9 @@ class Controller final {
   std::deque<Revision> history_;
   SnapshotNames names_;
   std::uint32_t generation_ = 0;
+  std::deque<RuleLogEntry> rule_log_;
+  std::map<Ip4, Nanos> path_mtu_ends_;  // When each of facts_.path_mtus is forgotten.
+  bool has_new_path_mtus_ = false;
   std::map<std::string, std::uint64_t> past_rule_hits_;  // Of snapshots that are gone.
 };
 

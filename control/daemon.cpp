@@ -23,7 +23,7 @@ namespace {
 constexpr std::uint32_t kMinBuffers = 8'192;
 constexpr std::uint64_t kBytesPerBuffer = 2'560;  // With headroom, at the usual MTU.
 constexpr timeval kDrainingTick{0, 200'000};
-constexpr timeval kHealthTick{0, 20'000};  // Adds to what a probe's answer takes.
+constexpr timeval kUpkeepTick{0, 20'000};  // Adds to what a probe's answer takes.
 
 Ticks ticks(Duration duration) { return duration_ticks(static_cast<Nanos>(duration.count())); }
 
@@ -230,7 +230,7 @@ Result<void> Daemon::open_control() {
   }
   controller_ = std::make_unique<Controller>(host_, facts_of(host_, *dataplane_), *dataplane_,
                                              offload_.get());
-  health_ = std::make_unique<HealthChecker>(*controller_, random_numbers());
+  upkeep_ = std::make_unique<Upkeep>(*controller_, random_numbers());
   routes_ = std::make_unique<ApiRoutes>(base_, *controller_);
   if (!host_.metrics || !host_.metrics->listen.is_given) return {};
   auto metrics = MetricsServer::listen(base_, *host_.metrics->listen, *controller_);
@@ -255,8 +255,8 @@ void Daemon::watch_signals() {
   add_timer(kDrainingTick, [](evutil_socket_t, short, void* self) {
     static_cast<Daemon*>(self)->controller_->expire_draining(std::chrono::steady_clock::now());
   });
-  add_timer(kHealthTick,
-            [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->health_->run(); });
+  add_timer(kUpkeepTick,
+            [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->upkeep_->run(); });
 }
 
 void Daemon::add_timer(const timeval& every, void (*call)(int, short, void*)) {
@@ -297,7 +297,7 @@ Daemon::~Daemon() {
   metrics_.reset();
   api_.reset();
   routes_.reset();
-  health_.reset();
+  upkeep_.reset();
   controller_.reset();
   offload_.reset();
   dataplane_.reset();

@@ -7,10 +7,10 @@
 #include "control/api/server.hpp"
 #include "control/controller.hpp"
 #include "control/emulated_card.hpp"
-#include "control/health.hpp"
 #include "control/metrics.hpp"
 #include "control/offload_manager.hpp"
 #include "control/policy/host_config.hpp"
+#include "control/upkeep.hpp"
 #include "dataplane/dataplane.hpp"
 #include "dataplane/eal.hpp"
 
@@ -70,7 +70,7 @@ class Daemon final {
   std::unique_ptr<dataplane::Dataplane> dataplane_;
   std::unique_ptr<OffloadManager> offload_;  // Null: there is no card.
   std::unique_ptr<Controller> controller_;
-  std::unique_ptr<HealthChecker> health_;
+  std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<ApiRoutes> routes_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<MetricsServer> metrics_;

@@ -2,7 +2,6 @@
 #include "control/health.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace gannet::control {
 namespace {
@@ -17,7 +16,6 @@ constexpr std::uint32_t kSequenceStep = 64'000;  // As RFC 793 had it: never the
 constexpr unsigned kStartsPerRun = 64;           // Probes are spread, thousands in some seconds.
 // No data is asked for. Not zero: some stacks take a closed window for a reason to wait.
 constexpr std::uint16_t kWindow = 8'192;
-constexpr std::size_t kAnswersAtOnce = 64;
 
 /// Puts segments on their way, on a worker.
 class SendProbes final : public dataplane::WorkerCommand {
@@ -69,7 +67,6 @@ void HealthChecker::run() {
   if (revision_ != controller_.current().number) take_policy();
   if (targets_.empty() && !has_changed_) return;
   const Nanos now = controller_.dataplane().clock().now();
-  read_answers();
   give_up_late_ones(now);
   start_due_ones(now);
   send_all();
@@ -105,24 +102,13 @@ void HealthChecker::take_policy() {
   for (const auto& [id, target] : before) has_changed_ |= controller_.forget_probes(id);
 }
 
-void HealthChecker::read_answers() {
-  dataplane::Dataplane& dataplane = controller_.dataplane();
-  for (unsigned w = 0; w < dataplane.worker_count(); ++w) {
-    std::array<dataplane::ProbeAnswer, kAnswersAtOnce> answers;
-    unsigned count = 0;
-    do {
-      count = dataplane.worker(w).read_news(answers);
-      for (unsigned i = 0; i < count; ++i) read(answers[i]);
-    } while (count == answers.size());
-  }
-}
-
-void HealthChecker::read(const dataplane::ProbeAnswer& answer) {
-  const auto at = by_port_.find(answer.destination_port);
+void HealthChecker::read(const dataplane::News& answer) {
+  const auto at = by_port_.find(answer.tuple.destination_port);
   if (at == by_port_.end()) return;
   auto& [id, target] = *at->second;
-  const bool is_its = answer.vpc == target.vpc && answer.source == id.ip &&
-                      answer.source_port == target.port && answer.destination == target.gateway;
+  const bool is_its = answer.vpc == target.vpc && answer.tuple.source == id.ip &&
+                      answer.tuple.source_port == target.port &&
+                      answer.tuple.destination == target.gateway;
   if (!is_its) return;
   const bool acknowledges_syn =
       (answer.flags & kTcpAck) != 0 && answer.acknowledgment == target.sequence + 1;
@@ -142,7 +128,7 @@ void HealthChecker::read(const dataplane::ProbeAnswer& answer) {
 }
 
 // Data and the end of a connection that has done its work are acknowledged, nothing more.
-void HealthChecker::read_open(Targets::value_type& target, const dataplane::ProbeAnswer& answer) {
+void HealthChecker::read_open(Targets::value_type& target, const dataplane::News& answer) {
   const bool is_end = (answer.flags & kTcpFin) != 0;
   const std::uint32_t end = answer.sequence + answer.payload_bytes + (is_end ? 1 : 0);
   if (end == answer.sequence) return;

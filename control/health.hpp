@@ -29,8 +29,10 @@ class HealthChecker final {
  public:
   HealthChecker(Controller& controller, ProbeNumbers first);
 
-  /// Reads answers, gives up on probes that have none, sends those that are due, and puts what has
-  /// changed in force. To be called a few dozen times a second; does nothing if no policy asks.
+  /// Takes what a worker has heard from a backend.
+  void read(const dataplane::News& answer);
+  /// Gives up on probes that have no answer, sends those that are due, and puts what has changed in
+  /// force. To be called a few dozen times a second; does nothing if no policy asks.
   void run();
 
  private:
@@ -52,9 +54,7 @@ class HealthChecker final {
   using Targets = std::map<BackendId, Target>;
 
   void take_policy();
-  void read_answers();
-  void read(const dataplane::ProbeAnswer& answer);
-  void read_open(Targets::value_type& target, const dataplane::ProbeAnswer& answer);
+  void read_open(Targets::value_type& target, const dataplane::News& answer);
   void give_up_late_ones(Nanos now);
   void start_due_ones(Nanos now);
   [[nodiscard]] bool start(Targets::value_type& target, Nanos now);

@@ -101,6 +101,9 @@ void add_queries(CommandLine& line) {
   sub = line.app.add_subcommand("events", "the last drops: when, why, by which rule");
   sub->callback([&line] { line.run = [&line] { return list_events(line.online); }; });
 
+  sub = line.app.add_subcommand("log", "what rules with `log` have matched, oldest first");
+  sub->callback([&line] { line.run = [&line] { return list_rule_log(line.online); }; });
+
   sub = line.app.add_subcommand("offload", "switch offload to the card: auto or disabled");
   sub->add_option("mode", line.word)->required()->check(CLI::IsMember({"auto", "disabled"}));
   sub->callback([&line] { line.run = [&line] { return set_offload(line.online, line.word); }; });

@@ -58,6 +58,8 @@ constexpr PathMetric kPathMetrics[] = {
      &PathCounters::first_packets},
     {"gannet_worker_answered_packets_total", "Questions that the switch answered",
      &PathCounters::answers},
+    {"gannet_worker_lost_log_entries_total", "Entries of the rule log that were too many",
+     &PathCounters::lost_news},
 };
 
 struct Gauge {

@@ -367,6 +367,7 @@ Json show_workers(Controller& c) {
                     {"answers", s.path.answers.read()},
                     {"polls", s.path.polls.read()},
                     {"empty_polls", s.path.empty_polls.read()},
+                    {"lost_log_entries", s.path.lost_news.read()},
                     {"conforms_to", c.dataplane().worker(i).conforming_generation()}});
   }
   return rows;
@@ -426,6 +427,18 @@ std::vector<std::string_view> showable() {
   std::vector<std::string_view> words;
   for (const auto& [word, viewer] : kViewers) words.push_back(word);
   return words;
+}
+
+Json rule_log(Controller& controller) {
+  const Nanos now = controller.dataplane().clock().now();
+  Json rows = Json::array();
+  for (const RuleLogEntry& entry : controller.rule_log()) {
+    rows.push_back({{"seconds_ago", static_cast<double>(now - entry.when) / 1e9},
+                    {"rule", entry.rule},
+                    {"verdict", entry.is_allowed ? "allow" : "deny"},
+                    {"packet", to_string(entry.packet)}});
+  }
+  return rows;
 }
 
 Json recent_drops(Controller& controller) {

@@ -20,6 +20,8 @@ namespace gannet::control {
 [[nodiscard]] std::vector<std::string_view> showable();
 
 /// The last drops that the slow paths saw, newest last: what, why, by which rule.
+/// The rule log, oldest first.
+[[nodiscard]] nlohmann::ordered_json rule_log(Controller& controller);
 [[nodiscard]] nlohmann::ordered_json recent_drops(Controller& controller);
 
 }  // namespace gannet::control

@@ -20,10 +20,12 @@ Way way_to(const Snapshot& policy, std::uint16_t vpc, const Endpoint& to, Family
   if (to.kind == EndpointKind::kLocal) {
     way.out = {ZoneKind::kEni, to.eni};
     way.hop = policy.enis[to.eni].hop.of(family);
+    way.max_ip_bytes = vpc_mtu(policy.underlay);
     way.is_local = true;
   } else {
     way.out = {ZoneKind::kTunnel, vpc};
     way.hop = to.hop.of(family);
+    way.max_ip_bytes = to.max_ip_bytes;
     way.is_tunnel = true;
   }
   return way;
@@ -32,13 +34,9 @@ Way way_to(const Snapshot& policy, std::uint16_t vpc, const Endpoint& to, Family
 Way way_to_internet(const Snapshot& policy, const IpAddress& destination) {
   Way way;
   way.out = {ZoneKind::kUplink, 0};
+  way.max_ip_bytes = policy.underlay.mtu;
   way.hop = internet_hop(policy.underlay, destination);
   return way;
-}
-
-std::uint16_t max_ip_bytes(const Snapshot& policy, const Way& way) {
-  const bool is_in_vpc = way.is_local || way.is_tunnel;
-  return is_in_vpc ? vpc_mtu(policy.underlay) : policy.underlay.mtu;
 }
 
 // Whether the switch is a router for packets that come in so and go this way (R26). A packet from a
@@ -76,7 +74,10 @@ Way way_back(const Snapshot& policy, flows::Zone zone, const IpTuple& original, 
   way.out = zone;
   way.is_tunnel = true;
   const TunnelPeer* const peer = policy.find_peer(vpc, tunnel_source);
-  if (peer != nullptr) way.hop = peer->return_hop.of(original.family());
+  if (peer != nullptr) {
+    way.hop = peer->return_hop.of(original.family());
+    way.max_ip_bytes = peer->max_ip_bytes;
+  }
   return way;
 }
 
@@ -112,7 +113,7 @@ DropReason attach(flows::Flow<Key>& flow, const Ingress& in, const Way& way,
   if (!(flow.action.tuple == flow.key.tuple)) flags |= flows::kRewriteTuple;
   flow.action.flags = static_cast<std::uint16_t>(flags);
   flow.action.next_hop = way.hop;
-  flow.action.max_ip_bytes = max_ip_bytes(policy, way);
+  flow.action.max_ip_bytes = way.max_ip_bytes;
   flows::compute_deltas(flow.action, flow.key.protocol, flow.key.tuple);
   flow.tunnel_source = in.tunnel_source;
   flow.destination_mac = in.destination_mac;

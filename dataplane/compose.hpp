@@ -17,6 +17,7 @@ namespace gannet::dataplane {
 struct Way {
   flows::Zone out;  // The zone in which its replies arrive.
   std::uint32_t hop = kNoHop;
+  std::uint16_t max_ip_bytes = 0;   // That it carries.
   bool is_tunnel = false;           // The hop encapsulates.
   bool is_local = false;            // To a port of this host's VMs.
   const Mac* mac = nullptr;         // Of the receiving host, if it is an address of a VPC.

@@ -20,6 +20,8 @@ constexpr Ticks kRevivalTicks = duration_ticks(10 * kNanosPerSecond);
 // A probe has three answers, and few pools share a backend. Other hosts answer for all of theirs.
 constexpr std::uint32_t kProbeAnswersPerSecond = 100;
 constexpr std::uint32_t kOutsideProbeAnswersPerSecond = 10'000;
+constexpr std::uint32_t kLogEntriesPerSecond = 200;  // Of one ENI's packets; a guess.
+constexpr std::uint32_t kOutsideLogEntriesPerSecond = 2'000;
 constexpr unsigned kPortTries = 64;
 constexpr unsigned kReevaluationCost = 8;  // In looks at a record; measured: 8 to 12.
 
@@ -572,6 +574,12 @@ bool Connections::may_answer_probe(flows::Zone zone, Nanos now) {
   return zone.kind == ZoneKind::kEni
              ? usage_[zone.index].probe_answers.take(kProbeAnswersPerSecond, 1, now)
              : outside_probe_answers_.take(kOutsideProbeAnswersPerSecond, 1, now);
+}
+
+bool Connections::may_log(flows::Zone zone, Nanos now) {
+  return zone.kind == ZoneKind::kEni
+             ? usage_[zone.index].log_entries.take(kLogEntriesPerSecond, 1, now)
+             : outside_log_entries_.take(kOutsideLogEntriesPerSecond, 1, now);
 }
 
 #define GANNET_INSTANTIATE(Key)                                                                 \

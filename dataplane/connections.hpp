@@ -145,6 +145,9 @@ class Connections final {
   /// ring.
   [[nodiscard]] bool may_answer_probe(flows::Zone zone, Nanos now);
 
+  /// The same for the log of rules.
+  [[nodiscard]] bool may_log(flows::Zone zone, Nanos now);
+
   [[nodiscard]] const TrackingConfig& config() const { return config_; }
   [[nodiscard]] Judge& judge() { return judge_; }
   [[nodiscard]] const NatMappings& mappings() const { return mappings_; }
@@ -164,6 +167,7 @@ class Connections final {
     TokenBucket new_connections;
     TokenBucket icmp_errors;
     TokenBucket probe_answers;
+    TokenBucket log_entries;
   };
 
   Connections(const TrackingConfig& config, std::unique_ptr<flows::Ip4FlowTable> v4,
@@ -207,6 +211,7 @@ class Connections final {
   std::vector<EniUsage> usage_;      // By ENI index.
   TokenBucket outside_icmp_errors_;  // About packets of no ENI.
   TokenBucket outside_probe_answers_;
+  TokenBucket outside_log_entries_;
   Mailbox mailbox_;
   OffloadDesk* desk_ = nullptr;  // Null: there is no card.
   std::uint64_t evicted_count_ = 0;

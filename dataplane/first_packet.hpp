@@ -11,6 +11,7 @@
 #include "flows/base/time.hpp"
 #include "flows/key.hpp"
 
+#include <array>
 #include <cstdint>
 
 namespace gannet::dataplane {
@@ -62,6 +63,9 @@ struct FirstPacket {
   HeldMapping mapping;
   std::uint32_t egress_rule = flows::kNoRule;
   std::uint32_t ingress_rule = flows::kNoRule;
+  static constexpr unsigned kMaxLogged = 4;  // Of a packet; a guess at how many anybody asks for.
+  std::array<std::uint32_t, kMaxLogged> logged_rules;
+  unsigned logged_count = 0;
 
   FirstPacket(const Snapshot& snapshot, const Ingress& ingress, const IpTuple& tuple)
       : policy(snapshot), in(ingress), original(tuple), current(tuple), vpc(ingress.vpc) {}

@@ -109,6 +109,9 @@ class SlowPath final {
                                const Snapshot& policy, Nanos now);
   [[nodiscard]] Outcome reset(SlowPacket& packet, const IpTuple& tuple, DropReason reason,
                               Nanos now);
+  [[nodiscard]] Outcome take_path_mtu(const SlowPacket& packet, const packet::Parsed& quoted,
+                                      const Snapshot& policy, Nanos now);
+  void tell_log(const FirstPacket& first, Nanos now);
   [[nodiscard]] Outcome take_probe_answer(const SlowPacket& packet, const IpTuple& tuple,
                                           Nanos now);
 

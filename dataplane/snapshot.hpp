@@ -118,7 +118,8 @@ struct Endpoint {
   std::uint16_t eni = kNoIndex;
   Mac mac{};
   Ip4 underlay_ip{};
-  HopPair hop;  // Of kRemote: tunnel, inner MACs rewritten.
+  HopPair hop;                     // Of kRemote: tunnel, inner MACs rewritten.
+  std::uint16_t max_ip_bytes = 0;  // Of kRemote: what the path of the tunnel carries inside.
 };
 
 enum class RouteKind : std::uint8_t { kLocal, kDrop, kInternet, kNatGateway, kPeerVpc };
@@ -153,6 +154,7 @@ struct Rule {
   bool allows = false;
   bool persists = false;  // Connections that it allowed outlive its removal (R21).
   bool rejects = false;   // Denies, and the sender is told (F50).
+  bool logs = false;      // Its matches are told to the control thread (F51).
 };
 
 /// A range of ports of one public address, all of one ENI.
@@ -246,6 +248,7 @@ struct NumberKey {
 struct TunnelPeer {
   Ip4 underlay_ip{};
   HopPair return_hop;
+  std::uint16_t max_ip_bytes = 0;  // What the path of the tunnel carries inside.
 };
 
 struct TunnelPeerKey {

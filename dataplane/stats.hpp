@@ -57,6 +57,7 @@ struct PathCounters {
   Counter polls;          // Turns of the poll loop, and
   Counter empty_polls;    // those that found nothing to do.
   Counter flows_reevaluated;
+  Counter lost_news;  // Entries of the rule log, and answers to probes, that nobody will see.
 };
 
 struct WorkerStats {

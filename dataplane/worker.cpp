@@ -35,11 +35,6 @@ bool send_mail(void* context, std::uint16_t to, const Message& message) {
   return rte_ring_sp_enqueue_elem(ring, const_cast<Message*>(&message), sizeof message) == 0;
 }
 
-bool put_news(void* ring, const ProbeAnswer& answer) {
-  return rte_ring_sp_enqueue_elem(static_cast<rte_ring*>(ring), const_cast<ProbeAnswer*>(&answer),
-                                  sizeof answer) == 0;
-}
-
 void sleep_ns(long ns) {
   const timespec duration{0, ns};
   nanosleep(&duration, nullptr);
@@ -60,9 +55,8 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
   const std::string number = std::to_string(count.fetch_add(1));
   rte_ring* const commands = rte_ring_create(("commands" + number).c_str(), kCommandSlots,
                                              SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-  rte_ring* const news =
-      rte_ring_create_elem(("news" + number).c_str(), sizeof(ProbeAnswer), kNewsSlots,
-                           SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  rte_ring* const news = rte_ring_create_elem(("news" + number).c_str(), sizeof(News), kNewsSlots,
+                                              SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
   if (commands == nullptr || news == nullptr) {
     rte_ring_free(commands);
     rte_ring_free(news);
@@ -82,14 +76,14 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
       ports_(ports.begin(), ports.end()),
       connections_(std::move(connections)),
       transmitter_(ports_, config.tracking.worker, mailbox_of(shared)),
-      slow_path_(*connections_, shared.neighbors, {news, &put_news}),
+      news_{news, stats_.path.lost_news},
+      slow_path_(*connections_, shared.neighbors, {&news_, &put_news, &lose_news}),
       fast_path_(*connections_, shared.neighbors, transmitter_, stats_.path, drop_log_),
       slow_stage_({config.tracking.worker, config.tracking.worker_count, config.fragment_timeout,
                    config.max_fragments, shared.pool},
                   slow_path_, shared.neighbors, ports_, transmitter_, mailbox_of(shared),
                   stats_.path, drop_log_),
-      commands_(commands),
-      news_(news) {
+      commands_(commands) {
   for (PortContext& port : ports_) port.counters = &stats_.ports[port.index];
   if (config.offload != nullptr) {
     desk_ =
@@ -102,7 +96,7 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
 
 Worker::~Worker() {
   rte_ring_free(commands_);
-  rte_ring_free(news_);
+  rte_ring_free(news_.ring);
 }
 
 void Worker::run() {
@@ -318,8 +312,15 @@ void Worker::originate(std::uint16_t vpc, const IpTuple& tuple,
   transmitter_.flush();
 }
 
-unsigned Worker::read_news(std::span<ProbeAnswer> news) {
-  return rte_ring_sc_dequeue_burst_elem(news_, news.data(), sizeof(ProbeAnswer),
+void Worker::put_news(void* outlet, const News& news) {
+  const auto& to = *static_cast<NewsOutlet*>(outlet);
+  if (rte_ring_sp_enqueue_elem(to.ring, const_cast<News*>(&news), sizeof news) != 0) to.lost.add(1);
+}
+
+void Worker::lose_news(void* outlet) { static_cast<NewsOutlet*>(outlet)->lost.add(1); }
+
+unsigned Worker::read_news(std::span<News> news) {
+  return rte_ring_sc_dequeue_burst_elem(news_.ring, news.data(), sizeof(News),
                                         static_cast<unsigned>(news.size()), nullptr);
 }
 

@@ -117,7 +117,7 @@ class Worker final {
 
   /// Takes what the worker has to tell the control thread, which alone may call this.
   /// \return how many have been taken.
-  [[nodiscard]] unsigned read_news(std::span<ProbeAnswer> news);
+  [[nodiscard]] unsigned read_news(std::span<News> news);
 
   // For everybody.
   [[nodiscard]] const WorkerStats& stats() const { return stats_; }
@@ -127,6 +127,9 @@ class Worker final {
   }
 
  private:
+  static void put_news(void* outlet, const News& news);
+  static void lose_news(void* outlet);
+
   Worker(const WorkerConfig& config, std::span<const PortContext> ports,
          std::unique_ptr<Connections> connections, const Clock& clock, Shared& shared,
          rte_ring* commands, rte_ring* news);
@@ -151,6 +154,11 @@ class Worker final {
   std::unique_ptr<Connections> connections_;
   std::unique_ptr<OffloadDesk> desk_;  // Null: there is no card.
   Transmitter transmitter_;
+  struct NewsOutlet {
+    rte_ring* ring;
+    Counter& lost;
+  };
+  NewsOutlet news_;  // The slow path's; before it.
   SlowPath slow_path_;
   FastPath fast_path_;
   SlowStage slow_stage_;
@@ -164,7 +172,6 @@ class Worker final {
   Nanos idle_since_ = 0;
   bool is_idle_ = false;
   rte_ring* commands_;
-  rte_ring* news_;
   WorkerCommand* current_command_ = nullptr;
   std::atomic<std::uint32_t> conforming_generation_{0};
 };

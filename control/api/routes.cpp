@@ -200,6 +200,7 @@ ApiResponse ApiRoutes::get(const ApiRequest& request) {
   }
   if (request.path == "/v1/capture") return capture(request);
   if (request.path == "/v1/events") return answer(recent_drops(controller_));
+  if (request.path == "/v1/log") return answer(rule_log(controller_));
   if (request.path == "/v1/policy") {
     Json files = Json::array();
     for (const PolicyText& text : controller_.current().texts) {

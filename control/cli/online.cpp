@@ -114,6 +114,7 @@ int show(const OnlineOptions& options, const std::string& what) {
 }
 
 int list_events(const OnlineOptions& options) { return print_answer(options, "/v1/events"); }
+int list_rule_log(const OnlineOptions& options) { return print_answer(options, "/v1/log"); }
 int list_history(const OnlineOptions& options) { return print_answer(options, "/v1/history"); }
 
 int list_flows(const OnlineOptions& options, const std::vector<std::string>& filter,

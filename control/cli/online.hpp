@@ -32,6 +32,7 @@ int explain_flow(const OnlineOptions& options, const std::string& flow);
 /// \param words "eni=vm1 proto=tcp from=8.8.8.8 port=443".
 int trace_packet(const OnlineOptions& options, const std::vector<std::string>& words);
 int list_events(const OnlineOptions& options);
+int list_rule_log(const OnlineOptions& options);
 int list_history(const OnlineOptions& options);
 
 /// What a policy would change: 0 nothing, 2 changes, 1 error.

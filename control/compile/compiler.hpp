@@ -32,6 +32,7 @@ struct HostFacts {
   std::uint16_t mtu = 1500;
   std::uint16_t vxlan_port = 4789;
   bool clamps_mss = false;
+  std::map<Ip4, std::uint16_t> path_mtus;  // Of the underlay's packets, where less than `mtu`.
   unsigned worker_count = 1;
   std::function<std::uint32_t(Ip4)> neighbor;  // Entry of the neighbour table for an address.
 };

@@ -28,6 +28,14 @@ std::uint32_t neighbor_towards(const CompileWork& work, Ip4 ip) {
   return work.host.gateway ? work.host.neighbor(*work.host.gateway) : flows::kNoNeighbor;
 }
 
+// The largest packet inside a tunnel to a host.
+std::uint16_t tunnel_mtu(const HostFacts& host, Ip4 remote) {
+  const auto known = host.path_mtus.find(remote);
+  const std::uint16_t outside =
+      known == host.path_mtus.end() ? host.mtu : std::min(known->second, host.mtu);
+  return static_cast<std::uint16_t>(outside - packet::kVxlanOverIpv4Bytes);
+}
+
 std::uint32_t add_tunnel_hop(CompileWork& work, Ip4 remote, std::uint16_t vpc, const Mac& inner_mac,
                              Family family) {
   const std::uint32_t neighbor = neighbor_towards(work, remote);
@@ -144,6 +152,7 @@ void place_mapping(CompileWork& work, std::uint16_t vpc, const Mapping& mapping,
   endpoint.kind = EndpointKind::kRemote;
   endpoint.mac = *mapping.mac;
   endpoint.underlay_ip = remote;
+  endpoint.max_ip_bytes = tunnel_mtu(work.host, remote);
   const Family family = mapping.address->family();
   const std::uint32_t hop = add_tunnel_hop(work, remote, vpc, *mapping.mac, family);
   (family == Family::kIpv4 ? endpoint.hop.v4 : endpoint.hop.v6) = hop;
@@ -155,6 +164,7 @@ void add_peer(CompileWork& work, std::uint16_t vpc, Ip4 remote) {
   if (!work.known_peers.emplace(vpc, remote).second) return;
   dataplane::TunnelPeer peer;
   peer.underlay_ip = remote;
+  peer.max_ip_bytes = tunnel_mtu(work.host, remote);
   peer.return_hop = {add_tunnel_hop(work, remote, vpc, kGatewayMac, Family::kIpv4),
                      add_tunnel_hop(work, remote, vpc, kGatewayMac, Family::kIpv6)};
   work.peers.push_back(

@@ -71,7 +71,7 @@ dataplane::GroupSide compile_side(CompileWork& work, const Members& members,
   for (const Rule& rule : group.rules(direction)) {
     const auto id = static_cast<std::uint32_t>(work.snapshot.rules.size());
     work.snapshot.rules.push_back(
-        {rule.action == Action::kAllow, rule.persists, rule.action == Action::kReject});
+        {rule.action == Action::kAllow, rule.persists, rule.action == Action::kReject, rule.logs});
     work.names.rules.push_back(stem + rule.name);
     add_entries(entries, rule, id, prefixes_of(work.policy, members, *rule.remote));
   }
@@ -80,7 +80,8 @@ dataplane::GroupSide compile_side(CompileWork& work, const Members& members,
   const Action otherwise = is_ingress ? group.defaults->ingress : group.defaults->egress;
   side.allows_by_default = otherwise == Action::kAllow;
   side.default_rule = static_cast<std::uint32_t>(work.snapshot.rules.size());
-  work.snapshot.rules.push_back({side.allows_by_default, false, otherwise == Action::kReject});
+  work.snapshot.rules.push_back(
+      {side.allows_by_default, false, otherwise == Action::kReject, false});
   work.names.rules.push_back(stem + "default");
   return side;
 }

@@ -123,6 +123,8 @@ void describe(auto& v, As<Rule> auto& o) {
   v.required(is_ingress ? "from" : "to", o.remote, "The other end of the connection.");
   v.misplaced(is_ingress ? "to" : "from",
               is_ingress ? "rules of 'ingress' say 'from'" : "rules of 'egress' say 'to'");
+  v.defaulted("log", o.logs,
+              "Whether connections that it decides about are shown by `gannetctl log`.");
   v.defaulted("persist", o.persists,
               "Whether open connections live on when a change of policy denies them.");
   describe_comment(v, o);

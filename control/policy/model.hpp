@@ -160,6 +160,7 @@ struct Rule : Named {
   Located<Protocol> proto;
   std::vector<Located<PortRange>> ports;  // Empty: all.
   Located<Remote> remote;                 // `from` of an ingress rule, `to` of an egress rule.
+  bool logs = false;                      // Matches are written to the rule log.
   bool persists = false;                  // Connections live on when the rule turns to deny (R21).
   friend bool operator==(const Rule&, const Rule&) = default;
 };

@@ -9,8 +9,14 @@ struct Answer {
   std::uint32_t rule;  // That denied, or that of the last group that allowed.
 };
 
+void note_match(FirstPacket& first, std::uint32_t rule) {
+  first.policy.count_rule(first.worker, rule);
+  const bool is_logged = first.policy.rules[rule].logs && first.logged_count < first.kMaxLogged;
+  if (is_logged) first.logged_rules[first.logged_count++] = rule;
+}
+
 // `side` is which half of each group to ask: &SecurityGroup::ingress or egress.
-Answer ask_groups(const FirstPacket& first, const Eni& eni, GroupSide SecurityGroup::*side,
+Answer ask_groups(FirstPacket& first, const Eni& eni, GroupSide SecurityGroup::*side,
                   const IpAddress& remote, bool allowed_without_groups) {
   Answer outcome{allowed_without_groups, flows::kNoRule};
   for (const std::uint16_t index : eni.groups) {
@@ -19,7 +25,7 @@ Answer ask_groups(const FirstPacket& first, const Eni& eni, GroupSide SecurityGr
     const std::uint32_t match =
         half.acl.match(remote, first.current.protocol, first.current.service_port());
     const std::uint32_t rule = match == Acl::kNoMatch ? half.default_rule : match;
-    if (!first.is_rehearsal) first.policy.count_rule(first.worker, rule);
+    if (!first.is_rehearsal) note_match(first, rule);
     const bool allows = first.policy.rules[rule].allows || group.is_audit;
     outcome = {allows, rule};
     if (!allows) break;

@@ -54,6 +54,30 @@ def test_rejected_connections_are_refused_at_once(city):
         assert city.last_denial()["rule"] == "web/ingress/closed"
 
 
+def test_log_of_rules_is_bounded_and_says_what_it_lost(city):
+    """covers: F51. Each sender has so many entries a second; packets go on whatever is lost."""
+    def log(policy):
+        for rule in policy["security_groups"]["web"]["ingress"]:
+            rule["log"] = True
+        policy["security_groups"]["inside"]["egress"][0]["log"] = True
+    city.gannet.apply(city.policy(log))
+    assert city.vm2.curl(f"http://{WEB1}:8080").stdout.startswith("web1")
+    city.vm2.curl(f"http://{WEB1}:25", timeout=0.3, check=False)
+    wait_for("both entries", lambda: {("web/ingress/http", "allow"), ("inside/egress/no-smtp", "deny")}
+             <= {(row["rule"], row["verdict"]) for row in city.gannet.json("log")})
+    entry = [row for row in city.gannet.json("log") if row["rule"] == "web/ingress/http"][-1]
+    assert VM2 in entry["packet"] and f"{WEB1}:8080" in entry["packet"]
+    flood = "import socket\n" \
+            "s=[socket.socket(socket.AF_INET,socket.SOCK_DGRAM) for _ in range(900)]\n" \
+            f"for x in s: x.sendto(b'x',('{WEB1}',5353))"
+    city.vm1.run("/usr/bin/python3", "-c", flood)
+    lost = lambda: sum(row["lost_log_entries"] for row in city.gannet.json("show", "worker"))
+    logged = lambda: sum(row["rule"] == "web/ingress/dns" for row in city.gannet.json("log"))
+    wait_for("every match to be logged or counted", lambda: logged() + lost() == 900)
+    assert 150 <= logged() <= 500
+    assert len(city.flows("proto=udp", f"ip={WEB1}", "port=5353")) == 900
+
+
 def test_flush_ends_what_the_filter_names(city):
     """covers: F41. Twenty of twenty-one."""
     send = "import socket,sys\n" \

@@ -115,7 +115,7 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
                                                       *dataplane_);
   // The first probe comes from port 50000 with sequence number 64,000, each next one a step
   // further.
-  health_ = std::make_unique<control::HealthChecker>(
+  upkeep_ = std::make_unique<control::Upkeep>(
       *controller_, control::ProbeNumbers{50'000 - dataplane::kFirstProbePort - 1, 0});
   for (const BenchPort& port : ports_) {
     if (is_live_) make_port_visible(port.ethdev);
@@ -131,7 +131,7 @@ BenchSwitch::~BenchSwitch() {
 }
 
 unsigned BenchSwitch::close() {
-  health_.reset();
+  upkeep_.reset();
   controller_.reset();
   dataplane_.reset();
   for (const BenchPort& port : ports_) {
@@ -254,7 +254,7 @@ void BenchSwitch::advance(Nanos by) {
   // Housekeeping is due again only when time moves; a little more lets it finish what it began.
   for (int i = 0; i < 4; ++i) {
     clock_.fetch_add(200'000);
-    if (i == 3) health_->run();  // Workers take its commands in housekeeping.
+    if (i == 3) upkeep_->run();  // Workers take its commands in housekeeping.
     run();
   }
   // Each turn gives up on the fragments of one packet.

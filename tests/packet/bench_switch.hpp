@@ -5,7 +5,7 @@
 #pragma once
 
 #include "control/controller.hpp"
-#include "control/health.hpp"
+#include "control/upkeep.hpp"
 #include "dataplane/dataplane.hpp"
 #include "tests/support/packet_builder.hpp"
 
@@ -107,7 +107,7 @@ class BenchSwitch final {
   control::HostConfig host_;
   std::unique_ptr<dataplane::Dataplane> dataplane_;
   std::unique_ptr<control::Controller> controller_;
-  std::unique_ptr<control::HealthChecker> health_;
+  std::unique_ptr<control::Upkeep> upkeep_;
   struct rte_mempool* pool_ = nullptr;  // Of the frames that come from outside.
 };
 
