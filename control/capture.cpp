@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <numeric>
 
 #include <event2/event.h>
 #include <fmt/format.h>
@@ -79,7 +80,8 @@ Result<CaptureRequest> CaptureRequest::parse(const std::map<std::string, std::st
       return tl::unexpected(added.error());
     }
   } else {
-    for (std::uint16_t i = 0; i < controller.facts().ports.size(); ++i) request.ports.push_back(i);
+    request.ports.resize(controller.facts().ports.size());
+    std::iota(request.ports.begin(), request.ports.end(), std::uint16_t{0});
   }
   request.filter = value_of(query, "filter");
   request.snap_bytes = kDefaultSnapBytes;

@@ -39,9 +39,10 @@ ApiResponse refuse(std::string message, int status = 400) {
   return answer({{"error", std::move(message)}}, status);
 }
 
-std::string query(const ApiRequest& request, const std::string& key, std::string otherwise = "") {
+std::string query(const ApiRequest& request, const std::string& key,
+                  std::string_view otherwise = "") {
   const auto found = request.query.find(key);
-  return found == request.query.end() ? std::move(otherwise) : found->second;
+  return found == request.query.end() ? std::string(otherwise) : found->second;
 }
 
 // Numbers that no revision can have stand for the highest, which none ever gets.

@@ -88,7 +88,8 @@ void add_subnet(CompileWork& work, const Vpc& vpc, std::uint16_t vpc_index, cons
 
 void index_subnets(CompileWork& work) {
   std::vector<std::vector<dataplane::Lpm::Entry>> blocks(work.snapshot.vpcs.size());
-  for (std::uint16_t i = 0; i < work.snapshot.subnets.size(); ++i) {
+  const auto count = static_cast<std::uint16_t>(work.snapshot.subnets.size());
+  for (std::uint16_t i = 0; i < count; ++i) {
     const dataplane::Subnet& subnet = work.snapshot.subnets[i];
     for (const Prefix& cidr : subnet.cidrs) blocks[subnet.vpc].push_back({cidr, i});
   }

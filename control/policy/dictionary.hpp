@@ -25,9 +25,8 @@ struct Located {
   bool is_given = false;  // False: not written, or written so that it could not be read.
 
   Located() = default;
-  Located(T v,
-          Place where = {})  // NOLINT(google-explicit-constructor): as transparent as it can be.
-      : value(std::move(v)), place(where), is_given(true) {}
+  // As transparent as it can be. NOLINTNEXTLINE(google-explicit-constructor)
+  Located(T v, Place where = {}) : value(std::move(v)), place(where), is_given(true) {}
   [[nodiscard]] static Located by_default(T v) {
     Located located(std::move(v));
     located.is_given = false;

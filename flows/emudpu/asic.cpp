@@ -99,7 +99,8 @@ unsigned Asic::poll(Nanos now) {
   now_.store(now, std::memory_order_relaxed);
   executor_.set_time(now);
   const unsigned count = poll_wires() + poll_representors();
-  for (std::uint16_t port = 0; port < buffers_.size(); ++port) flush(port);
+  const auto port_count = static_cast<std::uint16_t>(buffers_.size());
+  for (std::uint16_t port = 0; port < port_count; ++port) flush(port);
   if (now >= next_housekeeping_ || card_.config().is_manual) keep_house(now);
   return count;
 }

@@ -30,7 +30,8 @@ Card::Card(CardConfig config)
     : config_(std::move(config)),
       ages_(1 + config_.vfs.size()),
       templates_(std::make_unique<Templates>(*this)) {
-  for (std::uint16_t index = 0; index <= config_.vfs.size(); ++index) {
+  const auto port_count = static_cast<std::uint16_t>(1 + config_.vfs.size());
+  for (std::uint16_t index = 0; index < port_count; ++index) {
     auto port = std::make_unique<Port>();
     port->card = this;
     port->index = index;
