@@ -5,6 +5,7 @@
 #include "control/rehearsal.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <fmt/format.h>
@@ -20,7 +21,7 @@ std::uint64_t id_of(const FlowRecord& r) {
 }
 
 std::uint64_t a_second(std::uint64_t count, double seconds) {
-  return static_cast<std::uint64_t>(static_cast<double>(count) / seconds + 0.5);
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(count) / seconds));
 }
 
 double mbits(std::uint64_t bytes, double seconds) {
