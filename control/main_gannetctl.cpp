@@ -94,7 +94,8 @@ void add_queries(CommandLine& line) {
 
   sub = line.app.add_subcommand(
       "trace", "what would become of a packet: eni=vm1 proto=tcp from=8.8.8.8 port=443");
-  sub->add_option("packet", line.words, "direction=ingress|egress, from=, to=, source_port= too")
+  sub->add_option("packet", line.words,
+                  "to= instead of from= for one that leaves; direction=, source_port= too")
       ->required();
   sub->callback([&line] { line.run = [&line] { return trace_packet(line.online, line.words); }; });
 

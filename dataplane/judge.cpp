@@ -48,7 +48,10 @@ DropReason Judge::decide_from_tunnel(FirstPacket& first) noexcept {
 }
 
 DropReason Judge::decide_from_uplink(FirstPacket& first) noexcept {
-  return nat_.translate_destination(first);
+  GANNET_PASS(nat_.translate_destination(first));
+  // Or anybody could write an address that the security groups trust.
+  const bool is_inside = first.policy.vpcs[first.vpc].has(first.current.source);
+  return is_inside ? DropReason::internet_spoofed_ip : DropReason::kNone;
 }
 
 DropReason Judge::decide(FirstPacket& first) noexcept {

@@ -20,6 +20,7 @@
 #include "flows/connection.hpp"
 #include "flows/next_hop.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -102,6 +103,12 @@ struct Subnet {
 struct Vpc {
   bool is_present = false;
   Vni vni;
+  std::vector<Prefix> cidrs;
+
+  /// Whether an address is the VPC's own, in use or not.
+  [[nodiscard]] bool has(const IpAddress& ip) const {
+    return std::any_of(cidrs.begin(), cidrs.end(), [&](const Prefix& p) { return p.contains(ip); });
+  }
 };
 
 enum class EndpointKind : std::uint8_t {

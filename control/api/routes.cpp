@@ -308,7 +308,9 @@ void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
   std::optional<Duration> confirm_within;
   if (const std::string text = query(request, "confirm"); !text.empty()) {
     const auto duration = parse_duration(text);
-    if (!duration) return reply(refuse("'" + text + "' is no duration: write 2m or 90s"));
+    if (!duration || duration->count() == 0) {
+      return reply(refuse("'" + text + "' is no time to confirm in: write 2m or 90s"));
+    }
     confirm_within = *duration;
   }
   const std::uint32_t before = controller_.current().number;
@@ -339,6 +341,7 @@ void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagn
             {"diagnostics", to_json(diagnostics, request)},
             {"changes", to_json(result.changes)}};
   if (!result.is_applied) return reply(answer(json, 422));
+  if (unconfirmed_) json["unconfirmed_goes_back_to"] = unconfirmed_->revision;
   if (query(request, "wait").empty()) return reply(answer(json));
   const bool waits_for_card = query(request, "wait") == "hw";
   auto* const waiter =

@@ -68,6 +68,14 @@ void print_diagnostics(const Json& answer) {
   if (!text.empty()) fmt::print(stderr, "{}", text);
 }
 
+// A number with a zero before it stays a text, which a policy would not take for a number either.
+Json number_or_text(const std::string& value) {
+  const bool is_number = !value.empty() && value.size() < 10 &&
+                         value.find_first_not_of("0123456789") == value.npos &&
+                         (value == "0" || value[0] != '0');
+  return is_number ? Json(std::stoul(value)) : Json(value);
+}
+
 int print_apply(const OnlineOptions& options, const Json& answer) {
   print_diagnostics(answer);
   const bool is_applied = answer["ok"].get<bool>();
@@ -84,6 +92,10 @@ int print_apply(const OnlineOptions& options, const Json& answer) {
                  answer["waited_ms"].get<double>());
     }
     fmt::print("\n");
+    if (const auto back_to = answer.find("unconfirmed_goes_back_to"); back_to != answer.end()) {
+      fmt::print("it goes back to revision {} in time unless 'gannetctl confirm' is said\n",
+                 back_to->get<unsigned>());
+    }
   }
   return is_applied && conforms ? kDone : kFailed;
 }
@@ -165,14 +177,18 @@ int trace_packet(const OnlineOptions& options, const std::vector<std::string>& w
   Json packet = Json::object();
   for (const std::string& word : words) {
     const auto equals = word.find('=');
-    if (equals == std::string::npos) {
-      fmt::print(stderr, "gannetctl: '{}' is not like eni=vm1 or proto=tcp\n", word);
+    const std::string key = word.substr(0, equals);
+    if (equals == std::string::npos || packet.contains(key)) {
+      fmt::print(stderr, "gannetctl: '{}' is {}\n", word,
+                 equals == std::string::npos ? "not like eni=vm1 or proto=tcp" : "said twice");
       return 64;
     }
-    const std::string value = word.substr(equals + 1);
-    const bool is_number =
-        !value.empty() && value.size() < 10 && value.find_first_not_of("0123456789") == value.npos;
-    packet[word.substr(0, equals)] = is_number ? Json(std::stoul(value)) : Json(value);
+    packet[key] = number_or_text(word.substr(equals + 1));
+  }
+  // Who names only the sender means a packet that arrives, who names only the receiver one that
+  // leaves.
+  if (!packet.contains("direction") && packet.contains("from") != packet.contains("to")) {
+    packet["direction"] = packet.contains("from") ? "ingress" : "egress";
   }
   const auto answer = ask(options, "/v1/trace", packet.dump());
   if (!answer) return kFailed;

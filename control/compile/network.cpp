@@ -223,7 +223,9 @@ Result<void> compile_vpcs(CompileWork& work) {
       work.snapshot.vpcs.resize(*index + std::size_t{1});
       work.names.vpcs.resize(*index + std::size_t{1});
     }
-    work.snapshot.vpcs[*index] = {true, *vpc.vni};
+    dataplane::Vpc& compiled = work.snapshot.vpcs[*index];
+    compiled = {true, *vpc.vni, {}};
+    for (const Located<Prefix>& cidr : vpc.cidrs) compiled.cidrs.push_back(*cidr);
     work.names.vpcs[*index] = vpc.name;
     work.vpcs.emplace(vpc.name, *index);
     work.vnis.push_back({{vpc.vni->value}, *index});

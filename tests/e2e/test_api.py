@@ -34,7 +34,7 @@ def test_every_answer_as_json(city):
     flow = gannet.json("flows", "proto=icmp", f"ip={VM1}")[0]
     assert gannet.json("explain", flow["id"])["flow"]["flow"] == flow["flow"]
     for words in (("events",), ("history",), ("drops",), ("plan", POLICY), ("diff", POLICY),
-                  ("trace", "eni=vm1", "direction=ingress", "proto=tcp", "from=8.8.8.8", "port=443"),
+                  ("trace", "eni=vm1", "proto=tcp", "from=8.8.8.8", "port=443"),
                   ("top", "--rounds", "1", "--interval", "0.2"), ("doctor",),
                   ("apply", "--wait", "sw", POLICY), ("schema",), ("validate", POLICY),
                   ("lint", POLICY)):

@@ -186,7 +186,8 @@ def test_confirm_and_rollback(city):
     """An unconfirmed policy goes away by itself, a confirmed one stays, any can come back."""
     gannet = city.gannet
     first = gannet.json("history")[-1]["revision"]
-    gannet.ctl("apply", "--confirm", "700ms", city.policy(deny_inside))
+    said = gannet.ctl("apply", "--confirm", "700ms", city.policy(deny_inside)).stdout
+    assert f"goes back to revision {first}" in said
     assert city.vm1.ping(VM2, 1, 0.4) == 0
     wait_for("the old policy", lambda: city.vm1.ping(VM2, 1) == 1)
     assert gannet.json("history")[-1]["revision"] == first + 2
