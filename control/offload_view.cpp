@@ -119,7 +119,9 @@ Json show_offload(Controller& c) {
   rows.add("card_packets", shares.card_packets, "dealt with by the card, as far as read");
   rows.add("software_packets", shares.software_packets, "received by workers");
   rows.add("resets", s.resets, "of the card");
-  rows.add("repaired", s.repaired, "rules that did not take their packets");
+  rows.add("audited", s.audited, "times that a rule did what it should");
+  rows.add("wrong", s.wrong, "rules that did something else, and were removed");
+  rows.add("repaired", s.repaired, "these, and rules that did not take their packets");
   rows.add("remove_failures", s.remove_failures, "removals that had to be repeated");
   rows.add("stuck", status.stuck.size(), "rules that the card does not let go at the moment");
   add_times(rows, s);

@@ -197,6 +197,7 @@ void Dataplane::execute(unsigned worker, WorkerCommand& command) {
       std::this_thread::sleep_for(std::chrono::microseconds(50));
     } else {
       workers_[worker]->poll();
+      workers_[worker]->run_commands();
     }
   };
   while (!workers_[worker]->submit(command)) wait();

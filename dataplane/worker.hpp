@@ -96,6 +96,9 @@ class Worker final {
   /// Hands a command to the worker; it stays the caller's. Any one thread at a time.
   /// \return false if too many are waiting.
   [[nodiscard]] bool submit(WorkerCommand& command);
+  /// Goes on with what was submitted, as housekeeping does; for a caller that turns the worker
+  /// itself, whose clock may stand still.
+  void run_commands();
 
   // For commands, on the worker's own thread.
   [[nodiscard]] Connections& connections() { return *connections_; }
@@ -142,7 +145,6 @@ class Worker final {
   void read_message(const Message& message);
   void keep_house();
   void ask_neighbors();
-  void run_commands();
   void idle(bool has_moved);
 
   WorkerConfig config_;

@@ -148,6 +148,7 @@ void Asic::process(rte_mbuf** packets, unsigned count, Source source) {
     parsed.key.source = source;
     parse_packet(rte_pktmbuf_mtod(packets[i], const std::uint8_t*), packets[i]->data_len,
                  packets[i]->pkt_len, executor_.vxlan_ports(), parsed);
+    note_checksums(*packets[i], parsed);
     if (!is_quiet) root.prefetch(parsed.key);
   }
   WireCounters& counters = card_.ports()[source & ~kFromProgram]->counters;

@@ -141,6 +141,24 @@ void PacketEditor::copy(FieldId to, FieldId from) {
   }
 }
 
+void note_checksums(const rte_mbuf& packet, ParsedPacket& parsed) {
+  const std::uint64_t flags = packet.ol_flags;
+  constexpr std::uint64_t kBad =
+      RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD | RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
+  if ((flags & kBad) == 0) [[likely]]
+    return;
+  // With its "good" bit too each of them means that the driver does not know. Which layer it is
+  // about differs from driver to driver: it is held against all.
+  const bool is_l3_bad = (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD;
+  const bool is_l4_bad =
+      (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD ||
+      (flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK) == RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
+  for (std::uint32_t& presence : parsed.key.presence) {
+    if (is_l3_bad) presence &= ~std::uint32_t{kIsL3Ok};
+    if (is_l4_bad) presence &= ~std::uint32_t{kIsL4Ok};
+  }
+}
+
 void PacketEditor::commit() {
   const Layout& layout = parsed_.layouts[0];
   const std::uint32_t presence = parsed_.key.presence[0];
@@ -164,6 +182,7 @@ void PacketEditor::commit() {
 void PacketEditor::refresh() {
   if (!is_stale_) commit();
   parse_packet(data(), packet_->data_len, packet_->pkt_len, vxlan_ports_, parsed_);
+  note_checksums(*packet_, parsed_);
   is_stale_ = false;
 }
 
@@ -220,7 +239,22 @@ bool PacketEditor::decap_vxlan() {
   return remove_head(parsed_.layouts[0].end);
 }
 
+// What lies behind the outer IP packet is padding of the outer frame: no part of what it carries.
+bool PacketEditor::remove_padding() {
+  const Layout& layout = parsed_.layouts[0];
+  const std::uint8_t* const l3 = data() + layout.l3;
+  const std::uint32_t end = (parsed_.key.presence[0] & kHasIpv4) != 0
+                                ? layout.l3 + header_at<packet::Ipv4Header>(l3).total_length.host()
+                                : layout.l3 + sizeof(packet::Ipv6Header) +
+                                      header_at<packet::Ipv6Header>(l3).payload_length.host();
+  if (packet_->pkt_len <= end) return true;
+  return rte_pktmbuf_trim(packet_, static_cast<std::uint16_t>(packet_->pkt_len - end)) == 0;
+}
+
 bool PacketEditor::remove_head(std::uint32_t bytes) {
+  const bool ends_tunnel =
+      !is_stale_ && (parsed_.key.presence[0] & kHasVxlan) != 0 && bytes >= parsed_.layouts[0].end;
+  if (ends_tunnel && !remove_padding()) return false;
   if (!is_stale_) commit();
   is_stale_ = true;
   return rte_pktmbuf_adj(packet_, static_cast<std::uint16_t>(bytes)) != nullptr;

@@ -13,6 +13,9 @@
 
 namespace gannet::emudpu {
 
+/// Brings into the parsed view what the wire's driver has found out about checksums.
+void note_checksums(const rte_mbuf& packet, ParsedPacket& parsed);
+
 class PacketEditor {
  public:
   PacketEditor(rte_mbuf* packet, ParsedPacket& parsed, const VxlanPorts& ports, rte_mempool* pool)
@@ -51,6 +54,7 @@ class PacketEditor {
     bool is_in_l4 = false;    // or by that of the transport header.
   };
 
+  [[nodiscard]] bool remove_padding();
   [[nodiscard]] Place find(FieldId field);
   [[nodiscard]] std::uint32_t read(const Place& place) const;
   void write(const Place& place, std::uint32_t number);

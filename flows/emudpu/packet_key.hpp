@@ -24,6 +24,9 @@ enum Presence : std::uint32_t {
   kHasIcmp = 1u << 7,
   kHasIcmp6 = 1u << 8,
   kHasVxlan = 1u << 9,
+  // What INTEGRITY items ask for: lengths fit, and nobody has found the checksum wrong.
+  kIsL3Ok = 1u << 10,
+  kIsL4Ok = 1u << 11,
   // IPv6 extension headers, in the order of the bits of rte_flow_item_ipv6.
   kHasHopByHop = 1u << 16,
   kHasRouting = 1u << 17,

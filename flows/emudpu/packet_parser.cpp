@@ -41,12 +41,15 @@ std::uint32_t parse_l4(const Cursor& cursor, std::uint8_t protocol, LayerKey& ke
       const unsigned bytes = header_at<packet::TcpHeader>(cursor.here()).header_bytes();
       if (bytes < sizeof(packet::TcpHeader) || cursor.at + bytes > cursor.end) return 0;
       copy_image<packet::TcpHeader>(key.l4, cursor.here());
-      return kHasTcp;
+      return kHasTcp | kIsL4Ok;
     }
-    case packet::kProtoUdp:
+    case packet::kProtoUdp: {
       if (!cursor.has(sizeof(packet::UdpHeader))) return 0;
       copy_image<packet::UdpHeader>(key.l4, cursor.here());
-      return kHasUdp;
+      const bool fits =
+          header_at<packet::UdpHeader>(cursor.here()).length.host() == cursor.end - cursor.at;
+      return fits ? std::uint32_t{kHasUdp | kIsL4Ok} : std::uint32_t{kHasUdp};
+    }
     case packet::kProtoIcmp:
     case packet::kProtoIcmp6:
       if (!cursor.has(sizeof(packet::IcmpHeader))) return 0;
@@ -67,10 +70,11 @@ std::uint32_t parse_ipv4(Cursor& cursor, LayerKey& key, Layout& layout) {
   layout.l3 = static_cast<std::uint16_t>(cursor.at);
   cursor.end = cursor.at + total;
   cursor.at += header;
-  if ((ip.flags_offset.host() & packet::kIpv4OffsetMask) != 0) return kHasIpv4;
+  constexpr std::uint32_t kFound = kHasIpv4 | kIsL3Ok;
+  if ((ip.flags_offset.host() & packet::kIpv4OffsetMask) != 0) return kFound;
   // An ICMPv6 number over IPv4 (and the reverse) is no ICMP.
-  if (ip.protocol == packet::kProtoIcmp6) return kHasIpv4;
-  return kHasIpv4 | parse_l4(cursor, ip.protocol, key, layout);
+  if (ip.protocol == packet::kProtoIcmp6) return kFound;
+  return kFound | parse_l4(cursor, ip.protocol, key, layout);
 }
 
 std::uint32_t extension_bit(std::uint8_t kind) {
@@ -125,9 +129,13 @@ std::uint32_t parse_ipv6(Cursor& cursor, LayerKey& key, Layout& layout) {
   cursor.at += sizeof(packet::Ipv6Header);
   std::uint8_t next = ip.next_header;
   bool is_blind = false;
-  std::uint32_t presence = kHasIpv6 | parse_extensions(cursor, key, next, is_blind);
+  std::uint32_t presence = kHasIpv6 | kIsL3Ok | parse_extensions(cursor, key, next, is_blind);
   if (is_blind || next == packet::kProtoIcmp) return presence;
-  return presence | parse_l4(cursor, next, key, layout);
+  presence |= parse_l4(cursor, next, key, layout);
+  // Over IPv6 UDP has to have a checksum (RFC 8200, 8.1).
+  const bool has_none =
+      (presence & kHasUdp) != 0 && header_at<packet::UdpHeader>(key.l4).checksum.raw() == 0;
+  return has_none ? presence & ~std::uint32_t{kIsL4Ok} : presence;
 }
 
 std::uint32_t parse_layer(Cursor& cursor, LayerKey& key, Layout& layout) {

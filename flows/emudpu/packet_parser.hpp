@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The card's own parser: Ethernet, up to two VLAN tags, IPv4 or IPv6 with its extension headers,
 // TCP, UDP, ICMP, and the same again inside VXLAN. It recognises a header only if it is whole and
-// its lengths fit; what it does not recognise has no presence bit and matches no item. It checks no
-// checksum, as a card's steering does not. ASIC thread; some 20 ns for a packet without a tunnel.
+// its lengths fit; what it does not recognise has no presence bit and matches no item. It works out
+// no checksum: what the wire's driver has found out is taken over (note_checksums). ASIC thread;
+// some 20 ns for a packet without a tunnel.
 #pragma once
 
 #include "flows/emudpu/packet_key.hpp"

@@ -210,6 +210,31 @@ int add_header(State& state, const rte_flow_item& item, const ItemLayout& layout
   return add_image(state, item, layout, static_cast<const std::uint8_t*>(mask), offset);
 }
 
+// INTEGRITY: what the parser says of a layer's L3 and L4. Only good packets can be asked for, as
+// mlx5 has it ("negative integrity item verification is not supported").
+int add_integrity(State& state, const rte_flow_item& item, const void* template_mask) {
+  const void* const given_mask = template_mask != nullptr ? template_mask : item.mask;
+  if (item.spec == nullptr || given_mask == nullptr) {
+    return refuse_item(state, item, "INTEGRITY needs spec and mask");
+  }
+  const auto& spec = *static_cast<const rte_flow_item_integrity*>(item.spec);
+  const auto& mask = *static_cast<const rte_flow_item_integrity*>(given_mask);
+  if (spec.level > 2) return refuse_item(state, item, "no such level of tunnels", ENOTSUP);
+  rte_flow_item_integrity known{};
+  known.l3_ok = known.ipv4_csum_ok = known.l4_ok = known.l4_csum_ok = 1;
+  if ((mask.value & ~known.value) != 0 || (mask.value & ~spec.value) != 0) {
+    return refuse(state, ENOTSUP, RTE_FLOW_ERROR_TYPE_ITEM_MASK, given_mask,
+                  "only l3_ok, ipv4_csum_ok, l4_ok, l4_csum_ok, and only as true");
+  }
+  std::uint32_t bits = 0;
+  if (mask.l3_ok != 0 || mask.ipv4_csum_ok != 0) bits |= kIsL3Ok;
+  if (mask.l4_ok != 0 || mask.l4_csum_ok != 0) bits |= kIsL4Ok;
+  const unsigned layer = spec.level == 2 ? 1 : 0;
+  state.match.mask.presence[layer] |= bits;
+  state.match.value.presence[layer] |= bits;
+  return 0;
+}
+
 void match_source(State& state, Source value, Source mask) {
   state.match.mask.source = mask;
   state.match.value.source = value & mask;
@@ -322,7 +347,9 @@ int parse_pattern(const PatternContext& context, const rte_flow_item* items,
       }
     }
     const int status = layout != nullptr ? add_header(state, item, *layout, template_mask)
-                                         : add_port(state, item, template_mask);
+                       : item.type == RTE_FLOW_ITEM_TYPE_INTEGRITY
+                           ? add_integrity(state, item, template_mask)
+                           : add_port(state, item, template_mask);
     if (status != 0) return status;
   }
   if (!state.has_port) add_default_source(state);

@@ -15,6 +15,8 @@ constexpr TypeSet kAllItems =
                          RTE_FLOW_ITEM_TYPE_IPV6_FRAG_EXT, RTE_FLOW_ITEM_TYPE_TCP,
                          RTE_FLOW_ITEM_TYPE_UDP,           RTE_FLOW_ITEM_TYPE_ICMP,
                          RTE_FLOW_ITEM_TYPE_ICMP6,         RTE_FLOW_ITEM_TYPE_VXLAN};
+// Guide of mlx5: "Integrity offload is enabled for ConnectX-6 family"; one item of each level.
+constexpr TypeSet kConnectxItems = kAllItems | TypeSet{RTE_FLOW_ITEM_TYPE_INTEGRITY};
 constexpr TypeSet kBasicFates{RTE_FLOW_ACTION_TYPE_DROP,
                               RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT,
                               RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR,
@@ -50,7 +52,7 @@ constexpr TypeSet kConnectxActions = kBasicFates | kHeaderChanges |
 
 constexpr Profile kUnlimited{
     .name = "unlimited",
-    .items = kAllItems,
+    .items = kConnectxItems,
     .actions = kConnectxActions |
                TypeSet{RTE_FLOW_ACTION_TYPE_PASSTHRU, RTE_FLOW_ACTION_TYPE_OF_DEC_NW_TTL},
     .slots = 16'000'000,
@@ -68,7 +70,7 @@ constexpr Profile kUnlimited{
 // DPDK 22.11, "driver" its drivers/net/mlx5.
 constexpr Profile kConnectx6Dx{
     .name = "connectx6dx",
-    .items = kAllItems,
+    .items = kConnectxItems,
     .actions = kConnectxActions,
     // Driver, flow_dv_validate_action_decap ("can't have decap action after modify action", "decap
     // after encap is not supported") and _modify_hdr ("can't have encap action before modify

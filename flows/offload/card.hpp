@@ -33,6 +33,9 @@ class Card {
   /// counts. \return false if the card could not: the rule is as it was, and this is to be tried
   /// again.
   [[nodiscard]] virtual bool remove(CardRule& rule, CardCounters& counters) = 0;
+  /// Puts a watch on what leaves the card as a rule should have made it; read and removed like a
+  /// rule. \return kNone, or why not.
+  [[nodiscard]] virtual Refusal watch(const Rule& rule, CardRule& out) = 0;
   /// Reads a rule's counters. \return false if the card does not say.
   [[nodiscard]] virtual bool read(const CardRule& rule, CardCounters& counters) = 0;
   /// Whether the card has been reset since this was last asked: all rules are gone.

@@ -2,6 +2,7 @@
 #include "flows/offload/compile.hpp"
 
 #include "flows/base/check.hpp"
+#include "flows/offload/match_words.hpp"
 #include "flows/packet/headers.hpp"
 
 #include <cstring>
@@ -14,37 +15,14 @@ using flows::kDecrementTtl;
 using flows::kEncapsulate;
 using flows::kRewriteMacs;
 
-constexpr std::uint16_t kAll16 = 0xffff;
-constexpr std::uint32_t kAll32 = 0xffff'ffff;
 // ACK set; SYN, FIN and RST clear: the segments that the fast path takes.
 constexpr std::uint8_t kTcpFlagMask =
     packet::kTcpSyn | packet::kTcpFin | packet::kTcpRst | packet::kTcpAck;
-constexpr std::uint16_t kFragmentBits = packet::kIpv4MoreFragments | packet::kIpv4OffsetMask;
-
-std::uint16_t wire16(std::uint16_t host) { return Be16(host).raw(); }
-
-void put(rte_ether_addr& to, const Mac& mac) { std::memcpy(to.addr_bytes, mac.bytes.data(), 6); }
 
 void match_port(Pattern& pattern, std::uint16_t ethdev) {
   const auto item = pattern.add(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT);
   item.spec.port.port_id = ethdev;
   item.mask.port.port_id = kAll16;
-}
-
-void match_ethernet(Pattern& pattern, const Mac& destination, const Mac& source) {
-  const auto item = pattern.add(RTE_FLOW_ITEM_TYPE_ETH);
-  put(item.spec.eth.dst, destination);
-  put(item.mask.eth.dst, kBroadcastMac);
-  if (source.is_zero()) return;
-  put(item.spec.eth.src, source);
-  put(item.mask.eth.src, kBroadcastMac);
-}
-
-// Version 4, no options, no fragment.
-void match_plain_ipv4(const Pattern::Item& item) {
-  item.spec.ipv4.hdr.version_ihl = packet::kIpv4PlainVersionIhl;
-  item.mask.ipv4.hdr.version_ihl = 0xff;
-  item.mask.ipv4.hdr.fragment_offset = wire16(kFragmentBits);
 }
 
 void match_tunnel(const Rule& rule, Pattern& pattern) {
@@ -136,6 +114,21 @@ Refusal match_l4(const Rule& rule, const Capabilities& can, Pattern& pattern) {
     case packet::kProtoIcmp6: return Refusal::match;
     default: return Refusal::protocol;
   }
+}
+
+// Checksums and lengths: of the outermost layer, and of the inner one. One item of each, and L4
+// only where its item follows, as mlx5's guide wants it.
+void match_integrity(const Rule& rule, const Capabilities& can, Pattern& pattern) {
+  const bool has_l4_item = rule.protocol == packet::kProtoTcp || rule.protocol == packet::kProtoUdp;
+  const auto add = [&pattern](std::uint32_t level, bool with_l4) {
+    const auto item = pattern.add(RTE_FLOW_ITEM_TYPE_INTEGRITY);
+    item.spec.integrity.level = item.mask.integrity.level = level;
+    item.spec.integrity.l3_ok = item.mask.integrity.l3_ok = 1;
+    item.spec.integrity.l4_ok = item.mask.integrity.l4_ok = with_l4 ? 1 : 0;
+  };
+  const bool is_tunneled = rule.has(kDecapsulate);
+  if (can.has(Ability::match_integrity)) add(0, is_tunneled || has_l4_item);
+  if (is_tunneled && can.has(Ability::match_inner_integrity)) add(2, has_l4_item);
 }
 
 // What the card must be able to match for such a rule to be safe.
@@ -308,6 +301,7 @@ Refusal compile_pattern(const Rule& rule, const Capabilities& can, Pattern& patt
   pattern.clear();
   if (!can_match(rule, can)) return Refusal::match;
   match_port(pattern, rule.in_port);
+  match_integrity(rule, can, pattern);
   if (rule.has(kDecapsulate)) match_tunnel(rule, pattern);
   match_ethernet(pattern, rule.destination_mac, rule.source_mac);
   if (rule.is_v4()) {
@@ -350,9 +344,31 @@ Refusal compile_actions(const Rule& rule, const Capabilities& can,
       return Refusal::action;
     }
   }
-  actions.output.port_id = rule.out_port;
-  actions.add(RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT, &actions.output);
+  if (can.has(Ability::watch)) {
+    actions.jump.group = kExitGroup + rule.out_port;
+    actions.add(RTE_FLOW_ACTION_TYPE_JUMP, &actions.jump);
+  } else {
+    actions.output.port_id = rule.out_port;
+    actions.add(RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT, &actions.output);
+  }
   return Refusal::kNone;
+}
+
+rte_flow_attr exit_attributes(std::uint16_t ethdev, std::uint32_t priority) {
+  rte_flow_attr attributes{};
+  attributes.group = kExitGroup + ethdev;
+  attributes.priority = priority;
+  attributes.transfer = 1;
+  return attributes;
+}
+
+void compile_exit(std::uint16_t ethdev, Pattern& pattern, Actions& actions) {
+  pattern.clear();
+  pattern.add_bare(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT);  // Wherever they came in.
+  pattern.add_bare(RTE_FLOW_ITEM_TYPE_ETH);
+  actions.clear();
+  actions.output.port_id = ethdev;
+  actions.add(RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT, &actions.output);
 }
 
 }  // namespace gannet::offload

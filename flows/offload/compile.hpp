@@ -5,8 +5,12 @@
 // The pattern is at least as specific as everything that the decision read, and takes no packet
 // that the fast path would not take: where it comes in, the tunnel with source and VNI, MACs,
 // protocol, addresses, ports; no IPv4 options, no fragments; TCP with ACK and without SYN, FIN,
-// RST; the TOS where an outer header depends on it. What a match cannot say stands in the guards
-// (guards.hpp), which come first.
+// RST; the TOS where an outer header depends on it; checksums that nobody found wrong. What a match
+// cannot say stands in the guards (guards.hpp), which come first.
+//
+// A rule ends with a jump to the table of the port by which its packets leave. There one rule sends
+// them out, and for a while a watch may stand before it (watch_pattern.hpp): it counts the packets
+// that came out as they should.
 //
 // Any thread; some 100 ns.
 #pragma once
@@ -27,6 +31,8 @@ inline constexpr std::uint32_t kGuardGroup = 0;
 inline constexpr std::uint32_t kFlowGroup = 1;
 /// Never has a rule: what jumps here misses and goes to software.
 inline constexpr std::uint32_t kSoftwareGroup = 2;
+/// The table of ethdev N has the number kExitGroup + N.
+inline constexpr std::uint32_t kExitGroup = 16;
 
 /// One item with its specification and mask, at a fixed place.
 union ItemSpace {
@@ -39,6 +45,7 @@ union ItemSpace {
   rte_flow_item_icmp icmp;
   rte_flow_item_icmp6 icmp6;
   rte_flow_item_vxlan vxlan;
+  rte_flow_item_integrity integrity;
   ItemSpace() : ipv6{} {}
 };
 
@@ -129,6 +136,13 @@ class Actions {
 
 /// The attributes of every rule of a flow.
 [[nodiscard]] rte_flow_attr flow_attributes();
+/// Those of a rule in the table of an ethdev by which packets leave.
+[[nodiscard]] rte_flow_attr exit_attributes(std::uint16_t ethdev, std::uint32_t priority);
+inline constexpr std::uint32_t kWatchPriority = 0;
+inline constexpr std::uint32_t kExitPriority = 1;
+
+/// The rule of that table that sends packets out.
+void compile_exit(std::uint16_t ethdev, Pattern& pattern, Actions& actions);
 
 /// The outer headers that a rule puts before a packet, but for lengths and checksum: what RAW_ENCAP
 /// is given, and what VXLAN_ENCAP says in items.

@@ -12,6 +12,8 @@ namespace {
 
 constexpr unsigned kOrdersPerTurn = 256;  // Of each worker.
 constexpr std::size_t kReadingsPerTurn = 4'096;
+constexpr std::size_t kAuditSample = 64;        // Rules looked at for one that carries packets.
+constexpr Nanos kLately = 2 * kNanosPerSecond;  // Longer than the time between two readings.
 constexpr std::size_t kEvictionSample = 1'024;  // Of more rules, a random part is looked at.
 // A newcomer must be so much busier than the one that goes, or they would take turns.
 constexpr float kEvictionMargin = 2.0F;
@@ -27,7 +29,8 @@ Engine::Engine(Card& card, std::vector<Exchange*> workers, const EngineConfig& c
       mac_changes_(std::move(mac_changes)),
       rules_of_eni_(std::size_t{1} << 16),
       wanted_generation_(workers_.size()),
-      conforming_generation_(new std::atomic<std::uint32_t>[workers_.size()]()) {
+      conforming_generation_(new std::atomic<std::uint32_t>[workers_.size()]()),
+      audit_(card, config.audit) {
   for (Exchange* const worker : workers_) {
     records_.push_back(std::make_unique<Record[]>(worker->slot_count()));
   }
@@ -39,6 +42,7 @@ bool Engine::turn(Nanos now) {
     recover(now);
     has_worked = true;
   }
+  if (!is_card_usable_ && now >= next_restart_) restart(now);
   for (std::uint16_t worker = 0; worker < workers_.size(); ++worker) {
     Order order;
     for (unsigned i = 0; i < kOrdersPerTurn && workers_[worker]->orders.try_pop(order); ++i) {
@@ -52,7 +56,38 @@ bool Engine::turn(Nanos now) {
     has_worked = true;
   }
   if (!stuck_.empty() && now >= next_retry_) retry_stuck(now);
+  has_worked = audit(now) || has_worked;
   return read_counters(now) || has_worked;
+}
+
+bool Engine::audit(Nanos now) {
+  if (is_enabled_ && audit_.wants_subject(now)) choose_subject(now);
+  const auto find = [this](const Audit::Subject& s) -> const CardRule* {
+    const Record& r = record({s.worker, s.slot});
+    return r.state == State::kInstalled && r.serial == s.serial ? &r.rule : nullptr;
+  };
+  const bool has_worked = audit_.step(now, find, [this, now](const Audit::Subject& s) {
+    ++stats_.wrong;
+    ++stats_.repaired;
+    remove({s.worker, s.slot}, Refusal::repaired, now);
+  });
+  stats_.audited = audit_.passed_count();
+  return has_worked;
+}
+
+// The next rule in turn that has carried packets lately.
+void Engine::choose_subject(Nanos now) {
+  audit_.skip(now);
+  const std::size_t looks = std::min(installed_.size(), kAuditSample);
+  for (std::size_t i = 0; i < looks; ++i) {
+    if (audit_cursor_ >= installed_.size()) audit_cursor_ = 0;
+    const Ref ref = installed_[audit_cursor_++];
+    const Record& r = record(ref);
+    if (r.last_hit == 0 || now - r.last_hit > kLately) continue;
+    const Audit::Subject subject{ref.worker, ref.slot, r.serial};
+    if (audit_.is_watching(subject)) return;  // All others have had their turn.
+    return audit_.start(subject, rule(ref), r.rule, now);
+  }
 }
 
 void Engine::take(Ref ref, const Order& order, Nanos now) {
@@ -114,6 +149,7 @@ Refusal Engine::try_install(Ref ref, const Order& order, Nanos now) {
   if (is_hidden_by_stuck(wanted)) return Refusal::stale_rule;
   Record& r = record(ref);
   Refusal refused = card_.insert(wanted, r.rule);
+  if (refused == Refusal::card_full && audit_.end_all()) refused = card_.insert(wanted, r.rule);
   if (refused == Refusal::card_full) {
     stats_.full_at = stats_.rules;
     if (evict_for(order.value, now)) refused = card_.insert(wanted, r.rule);
@@ -299,13 +335,23 @@ void Engine::recover(Nanos now) {
   };
   forget(installed_, true);
   forget(stuck_, false);
-  is_card_usable_ = card_.restart();
+  audit_.forget();
+  restart(now);
   for (std::uint16_t worker = 0; worker < workers_.size(); ++worker) conform(worker);
+}
+
+// Without its guards the card takes no rule; whatever kept it from taking them may pass.
+void Engine::restart(Nanos now) {
+  is_card_usable_ = card_.restart();
+  if (is_card_usable_) return;
+  ++stats_.restart_failures;
+  next_restart_ = now + config_.retry_every;
 }
 
 void Engine::set_enabled(bool is_enabled, Nanos now) {
   is_enabled_ = is_enabled;
   if (is_enabled) return;
+  audit_.end_all();
   while (!installed_.empty()) remove(installed_.back(), Refusal::off, now);
 }
 

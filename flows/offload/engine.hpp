@@ -8,6 +8,7 @@
 #pragma once
 
 #include "flows/base/time.hpp"
+#include "flows/offload/audit.hpp"
 #include "flows/offload/card.hpp"
 #include "flows/offload/exchange.hpp"
 
@@ -23,7 +24,8 @@ namespace gannet::offload {
 struct EngineConfig {
   std::uint32_t max_rules_per_eni = 0;      // 0: no limit.
   Nanos reading_every = kNanosPerSecond;    // Each rule's counter.
-  Nanos retry_every = 10 * kNanosPerMilli;  // Removals that the card refused.
+  Nanos retry_every = 10 * kNanosPerMilli;  // Removals that the card refused, and its restart.
+  AuditConfig audit;
 };
 
 /// What the engine has done since the start; read under the lock.
@@ -33,8 +35,11 @@ struct EngineStats {
   std::uint64_t evicted = 0;
   std::uint64_t remove_failures = 0;  // Tries that had to be repeated.
   std::uint64_t resets = 0;
-  std::uint64_t repaired = 0;  // Rules that did not take their packets.
-  std::uint64_t packets = 0;   // Carried by the card, as far as read.
+  std::uint64_t restart_failures = 0;  // After them: the card refused the guards.
+  std::uint64_t repaired = 0;          // Rules that did not take their packets, or are wrong:
+  std::uint64_t wrong = 0;             // the audit found that they do something else.
+  std::uint64_t audited = 0;           // Rules that it found right.
+  std::uint64_t packets = 0;           // Carried by the card, as far as read.
   std::uint64_t bytes = 0;
   std::uint64_t rules = 0;  // In force now.
   std::uint64_t most_rules = 0;
@@ -104,6 +109,9 @@ class Engine final {
   void retry_stuck(Nanos now);
   void follow_neighbors(Nanos now);
   void recover(Nanos now);
+  void restart(Nanos now);
+  [[nodiscard]] bool audit(Nanos now);
+  void choose_subject(Nanos now);
   void answer(Ref ref, AnswerKind kind, Refusal reason, const CardCounters& more, Nanos last_hit);
   [[nodiscard]] CardCounters difference(Ref ref, const CardCounters& now) const;
   [[nodiscard]] bool is_hidden_by_stuck(const Rule& rule);
@@ -125,6 +133,9 @@ class Engine final {
   std::vector<std::uint32_t> wanted_generation_;
   std::unique_ptr<std::atomic<std::uint32_t>[]> conforming_generation_;
   EngineStats stats_;
+  Audit audit_;
+  std::size_t audit_cursor_ = 0;
+  Nanos next_restart_ = 0;
   std::size_t reading_cursor_ = 0;
   Nanos last_turn_ = 0;
   Nanos next_retry_ = 0;

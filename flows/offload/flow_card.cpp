@@ -2,6 +2,7 @@
 #include "flows/offload/flow_card.hpp"
 
 #include "flows/offload/probe.hpp"
+#include "flows/offload/watch_pattern.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -124,6 +125,15 @@ Refusal FlowCard::insert(const Rule& rule, CardRule& out) {
   return Refusal::kNone;
 }
 
+Refusal FlowCard::watch(const Rule& rule, CardRule& out) {
+  if (!can_.has(Ability::watch)) return Refusal::match;
+  compile_watch(rule, pattern_, actions_);
+  const rte_flow_attr attributes = exit_attributes(rule.out_port, kWatchPriority);
+  rte_flow_error error{};
+  out.flow = rte_flow_create(proxy_, &attributes, pattern_.items(), actions_.list(), &error);
+  return out.flow == nullptr ? refusal_of(rte_errno) : Refusal::kNone;
+}
+
 bool FlowCard::remove(CardRule& rule, CardCounters& counters) {
   rte_flow_error error{};
   if (rule.flow != nullptr) {
@@ -166,15 +176,25 @@ bool FlowCard::restart() {
   rte_flow_error error{};
   rte_flow_flush(proxy_, &error);
   guards_.clear();
+  for (const std::uint16_t port : ports_) {
+    if (!can_.has(Ability::watch)) break;
+    compile_exit(port, pattern_, actions_);
+    if (!add_guard(exit_attributes(port, kExitPriority), pattern_, actions_)) return false;
+  }
   return for_each_guard(
       guard_config_, can_,
       [this](const rte_flow_attr& attributes, const Pattern& pattern, const Actions& actions) {
-        rte_flow_error refused{};
-        rte_flow* const guard =
-            rte_flow_create(proxy_, &attributes, pattern.items(), actions.list(), &refused);
-        if (guard != nullptr) guards_.push_back(guard);
-        return guard != nullptr;
+        return add_guard(attributes, pattern, actions);
       });
+}
+
+bool FlowCard::add_guard(const rte_flow_attr& attributes, const Pattern& pattern,
+                         const Actions& actions) {
+  rte_flow_error refused{};
+  rte_flow* const guard =
+      rte_flow_create(proxy_, &attributes, pattern.items(), actions.list(), &refused);
+  if (guard != nullptr) guards_.push_back(guard);
+  return guard != nullptr;
 }
 
 }  // namespace gannet::offload

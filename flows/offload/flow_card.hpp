@@ -27,19 +27,22 @@ class FlowCard final : public Card {
   FlowCard& operator=(const FlowCard&) = delete;
 
   [[nodiscard]] Refusal insert(const Rule& rule, CardRule& out) override;
+  [[nodiscard]] Refusal watch(const Rule& rule, CardRule& out) override;
   [[nodiscard]] bool remove(CardRule& rule, CardCounters& counters) override;
   [[nodiscard]] bool read(const CardRule& rule, CardCounters& counters) override;
   [[nodiscard]] bool take_reset() override;
   [[nodiscard]] bool restart() override;
 
   [[nodiscard]] const Capabilities& capabilities() const { return can_; }
-  /// Rules that the card holds for the guards.
+  /// Rules that the card holds for the guards and the ports' tables.
   [[nodiscard]] std::size_t guard_count() const { return guards_.size(); }
 
  private:
   FlowCard(std::vector<std::uint16_t> ports, const GuardConfig& guards)
       : ports_(std::move(ports)), guard_config_(guards) {}
 
+  [[nodiscard]] bool add_guard(const rte_flow_attr& attributes, const Pattern& pattern,
+                               const Actions& actions);
   [[nodiscard]] rte_flow_action_handle* make_counter();
   [[nodiscard]] bool is_small_enough(const Rule& rule) const;
   void watch_resets();

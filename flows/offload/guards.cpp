@@ -47,6 +47,8 @@ void match_outer(const GuardConfig& config, Pattern& pattern) {
 
 Pattern::Item match_place(const GuardConfig& config, Place place, Pattern& pattern) {
   pattern.clear();
+  // Of all ports: on some cards a rule without a port is for that of its proxy alone.
+  pattern.add_bare(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT);
   if (place.is_tunneled) match_outer(config, pattern);
   pattern.add_bare(RTE_FLOW_ITEM_TYPE_ETH);
   return pattern.add(place.is_v4 ? RTE_FLOW_ITEM_TYPE_IPV4 : RTE_FLOW_ITEM_TYPE_IPV6);

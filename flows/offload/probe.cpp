@@ -2,6 +2,7 @@
 #include "flows/offload/probe.hpp"
 
 #include "flows/offload/compile.hpp"
+#include "flows/offload/watch_pattern.hpp"
 #include "flows/packet/headers.hpp"
 
 namespace gannet::offload {
@@ -37,6 +38,7 @@ class Prober {
     probe_matches();
     probe_tunnels();
     probe_changes();
+    probe_checks();
     return found_;
   }
 
@@ -67,6 +69,7 @@ class Prober {
     attributes.transfer = 1;
     attributes.group = kGuardGroup;
     pattern_.clear();
+    pattern_.add_bare(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT);
     pattern_.add_bare(RTE_FLOW_ITEM_TYPE_ETH);
     const auto ip = pattern_.add(RTE_FLOW_ITEM_TYPE_IPV4);
     fill(ip);
@@ -130,9 +133,7 @@ class Prober {
     learn(Ability::encap_vxlan, takes(out, {Ability::encap_vxlan}));
     learn(Ability::encap_raw, takes(out, {Ability::encap_raw}, {Ability::encap_vxlan}));
     Rule in = plain_;
-    in.flags = flows::kDecapsulate;
-    in.source_mac = Mac{};
-    in.tos = 2;  // Both ECN fields are matched.
+    in = tunneled(in);
     constexpr auto kMatch = Ability::match_tunnel;
     constexpr auto kEcn = Ability::match_tunnel_ecn;
     learn(Ability::decap_vxlan, takes(in, {kMatch, kEcn, Ability::decap_vxlan}));
@@ -162,6 +163,27 @@ class Prober {
     Rule ip6 = to_ipv6(plain_);
     std::swap(ip6.after.source, ip6.after.destination);
     learn(Ability::set_ipv6, takes(ip6, {Ability::set_ipv6}));
+  }
+
+  void probe_checks() {
+    learn(Ability::match_integrity, takes(plain_, {Ability::match_integrity}));
+    if (found_.has(Ability::match_tunnel)) {
+      learn(Ability::match_inner_integrity,
+            takes(tunneled(plain_), {Ability::match_inner_integrity}));
+    }
+    Rule out = plain_;
+    if (found_.has(Ability::encap_vxlan)) out.flags = flows::kEncapsulate;
+    const bool jumps = takes(out, {Ability::watch});
+    compile_watch(out, pattern_, actions_);
+    learn(Ability::watch, jumps && validate_(exit_attributes(out.out_port, kWatchPriority),
+                                             pattern_.items(), actions_.list()));
+  }
+
+  static Rule tunneled(Rule rule) {
+    rule.flags = flows::kDecapsulate;
+    rule.source_mac = Mac{};
+    rule.tos = 2;  // Both ECN fields are matched.
+    return rule;
   }
 
   static Rule to_ipv6(Rule rule) {

@@ -5,6 +5,7 @@
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/policy/validate.hpp"
+#include "flows/emudpu/rte_pmd_emudpu.h"
 #include "flows/packet/headers.hpp"
 #include "tests/support/visible_mempool.hpp"
 
@@ -26,6 +27,8 @@ constexpr unsigned kRingSlots = 1'024;
 constexpr unsigned kBuffers = 4'096;
 constexpr std::uint16_t kFrameRoom = 12'000;  // Of one buffer, headroom included.
 constexpr unsigned kMaxTurns = 100'000;
+// Of the card's counters: so often that ageing is as exact as in software.
+constexpr Nanos kReadingEvery = kNanosPerMilli;
 
 std::string unique(const std::string& stem) {
   static unsigned count = 0;
@@ -40,12 +43,28 @@ std::string host_text(const BenchConfig& config) {
   std::string cores;
   for (unsigned i = 0; i < config.worker_count; ++i)
     cores += (i == 0 ? "" : ", ") + std::to_string(i);
+  std::string nic;
+  if (!config.card.empty()) {
+    nic = fmt::format("nic: {{type: emulated, uplink: uplink, vfs: [{}]}}\n",
+                      fmt::join(config.vm_ports, ", "));
+  }
   return fmt::format(
       "apiVersion: gannet/v1\nkind: HostConfig\nworkers: {{cores: [{}]}}\n"
       "memory: {{size: 256MiB, hugepages: none}}\ncapacity: {{connections: {}}}\n"
       "underlay: {{port: uplink, ips: [192.0.2.11/24], gateway: 192.0.2.1, mtu: {}{}}}\n"
-      "ports:\n{}{}",
-      cores, config.connections, config.mtu, config.underlay, ports, config.host_yaml);
+      "ports:\n{}{}{}",
+      cores, config.connections, config.mtu, config.underlay, ports, nic, config.host_yaml);
+}
+
+// All segments of it.
+Bytes bytes_of(const rte_mbuf& packet) {
+  Bytes frame;
+  frame.reserve(packet.pkt_len);
+  for (const rte_mbuf* segment = &packet; segment != nullptr; segment = segment->next) {
+    const auto* const data = rte_pktmbuf_mtod(segment, const std::uint8_t*);
+    frame.insert(frame.end(), data, data + segment->data_len);
+  }
+  return frame;
 }
 
 }  // namespace
@@ -82,17 +101,55 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
     return fail(control::render(control::Format::kText, diagnostics, "bench"));
   }
   host_ = *host;
+  is_live_ = config.is_live;
   pool_ =
       rte_pktmbuf_pool_create(unique("frames").c_str(), kBuffers, 0, 0, kFrameRoom, SOCKET_ID_ANY);
   if (pool_ == nullptr) return fail("no memory for the bench's frames");
-  std::vector<dataplane::PortConfig> ports;
   for (const control::HostPort& port : host_.ports) {
     if (const auto added = add_port(port.name); !added) return tl::unexpected(added.error());
   }
-  for (const BenchPort& port : ports_) {
-    ports.push_back({port.name.c_str(), port.device.c_str(), 0, port.name == "uplink"});
+  if (const auto opened = open_card(config); !opened) return opened;
+  if (const auto opened = open_dataplane(config); !opened) return opened;
+  if (card_) {
+    control::OffloadManagerConfig offload = control::offload_config_of(host_);
+    offload.has_own_thread = is_live_;
+    if (!is_live_) offload.engine.reading_every = kReadingEvery;
+    auto manager = control::OffloadManager::create(offload, *dataplane_);
+    if (!manager) return tl::unexpected(manager.error());
+    offload_ = std::move(*manager);
   }
-  is_live_ = config.is_live;
+  controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
+                                                      *dataplane_, offload_.get());
+  // The first probe comes from port 50000 with sequence number 64,000, each next one a step
+  // further.
+  upkeep_ = std::make_unique<control::Upkeep>(
+      *controller_, control::ProbeNumbers{50'000 - dataplane::kFirstProbePort - 1, 0});
+  for (const BenchPort& port : ports_) {
+    if (is_live_) make_port_visible(port.ethdev);
+  }
+  dataplane_->start();
+  run();
+  return {};
+}
+
+Result<void> BenchSwitch::open_card(const BenchConfig& config) {
+  if (config.card.empty()) return {};
+  std::vector<std::string> wires;
+  for (const BenchPort& port : ports_) wires.push_back(port.device);
+  auto card = control::EmulatedCard::open(
+      {wires, "", (is_live_ ? "" : "manual=1,buffers=1024,") + config.card});
+  if (!card) return tl::unexpected(card.error());
+  card_.emplace(std::move(*card));
+  return {};
+}
+
+Result<void> BenchSwitch::open_dataplane(const BenchConfig& config) {
+  std::vector<dataplane::PortConfig> ports;
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    const BenchPort& port = ports_[i];
+    const char* const device = card_ ? card_->representor(i).c_str() : port.device.c_str();
+    ports.push_back({port.name.c_str(), device, 0, port.name == "uplink", card_.has_value()});
+  }
   std::vector<unsigned> cores(config.worker_count, 0);
   const unsigned core_count = std::max(std::thread::hardware_concurrency(), 1U);
   for (unsigned i = 0; i < cores.size(); ++i) cores[i] = i % core_count;
@@ -108,20 +165,11 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
   dataplane.buffer_count = kBuffers;
   dataplane.max_mtu = 9'000;
   dataplane.has_own_threads = is_live_;
+  dataplane.seed = config.seed;
+  if (card_) dataplane.offload = control::offload_settings_of(host_);
   auto made = dataplane::Dataplane::create(dataplane);
   if (!made) return tl::unexpected(made.error());
   dataplane_ = std::move(*made);
-  controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
-                                                      *dataplane_);
-  // The first probe comes from port 50000 with sequence number 64,000, each next one a step
-  // further.
-  upkeep_ = std::make_unique<control::Upkeep>(
-      *controller_, control::ProbeNumbers{50'000 - dataplane::kFirstProbePort - 1, 0});
-  for (const BenchPort& port : ports_) {
-    if (is_live_) make_port_visible(port.ethdev);
-  }
-  dataplane_->start();
-  run();
   return {};
 }
 
@@ -132,9 +180,16 @@ BenchSwitch::~BenchSwitch() {
 
 unsigned BenchSwitch::close() {
   upkeep_.reset();
+  const bool is_wire = card_.has_value();
   controller_.reset();
+  offload_.reset();
   dataplane_.reset();
+  card_.reset();
   for (const BenchPort& port : ports_) {
+    if (is_wire) {  // Otherwise the dataplane has closed it.
+      rte_eth_dev_stop(port.ethdev);
+      rte_eth_dev_close(port.ethdev);
+    }
     for (rte_ring* const ring : {port.rx, port.tx}) {
       void* packet = nullptr;
       while (rte_ring_dequeue(ring, &packet) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
@@ -197,17 +252,31 @@ bool BenchSwitch::send(const std::string& port, const Bytes& frame, const FrameF
   if (form.has_bad_l4_checksum) packet->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
   if (form.has_bad_ip_checksum) packet->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
   before_enqueue();
-  if (rte_ring_enqueue(to->rx, packet) == 0) return true;
+  if (rte_ring_enqueue(to->rx, packet) == 0) {
+    ++to->sent;
+    return true;
+  }
   rte_pktmbuf_free(packet);
   return false;
+}
+
+bool BenchSwitch::poll_workers() {
+  bool has_moved = false;
+  for (unsigned i = 0; i < dataplane_->worker_count(); ++i) {
+    has_moved = dataplane_->worker(i).poll() || has_moved;
+  }
+  return has_moved;
 }
 
 bool BenchSwitch::poll_all() {
   if (is_live_) return false;
   bool has_moved = false;
-  for (unsigned i = 0; i < dataplane_->worker_count(); ++i) {
-    has_moved = dataplane_->worker(i).poll() || has_moved;
-  }
+  if (card_) has_moved = rte_pmd_emudpu_poll(card_->name().c_str(), clock_.load()) > 0;
+  has_moved = poll_workers() || has_moved;
+  if (offload_ != nullptr && !is_offload_held_) has_moved = offload_->turn() || has_moved;
+  // What housekeeping has sent is no packet that a worker received: the card has to say that it
+  // moves.
+  if (card_) has_moved = rte_pmd_emudpu_poll(card_->name().c_str(), clock_.load()) > 0 || has_moved;
   return has_moved;
 }
 
@@ -231,15 +300,15 @@ bool BenchSwitch::answer_question(const Bytes& frame) {
 void BenchSwitch::run() {
   for (unsigned turn = 0; turn < kMaxTurns; ++turn) {
     bool has_moved = poll_all();
-    for (const BenchPort& port : ports_) {
+    for (BenchPort& port : ports_) {
       void* entry = nullptr;
       while (rte_ring_dequeue(port.tx, &entry) == 0) {
         after_dequeue();
         auto* const packet = static_cast<rte_mbuf*>(entry);
-        const auto* const data = rte_pktmbuf_mtod(packet, const std::uint8_t*);
-        Bytes frame(data, data + packet->data_len);
+        Bytes frame = bytes_of(*packet);
         rte_pktmbuf_free(packet);
         has_moved = true;
+        ++port.received;
         if (port.name == "uplink" && answer_question(frame)) continue;
         output_[port.name].push_back(std::move(frame));
       }
@@ -249,6 +318,11 @@ void BenchSwitch::run() {
 }
 
 void BenchSwitch::advance(Nanos by) {
+  if (card_ && by > kReadingEvery) {  // What the card has carried until now was carried now.
+    clock_.fetch_add(kReadingEvery);
+    run();
+    by -= kReadingEvery;
+  }
   clock_.fetch_add(by);
   run();
   // Housekeeping is due again only when time moves; a little more lets it finish what it began.
@@ -258,94 +332,12 @@ void BenchSwitch::advance(Nanos by) {
     run();
   }
   // Each turn gives up on the fragments of one packet.
-  for (int i = 0; i < 256; ++i) static_cast<void>(poll_all());
+  for (int i = 0; i < 256 && !is_live_; ++i) static_cast<void>(poll_workers());
   run();
 }
 
 std::map<std::string, std::vector<Bytes>> BenchSwitch::take_output() {
   return std::exchange(output_, {});
-}
-
-std::map<std::string, std::uint64_t> BenchSwitch::drops() const {
-  std::map<std::string, std::uint64_t> totals;
-  for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
-    for (const auto& port : dataplane_->worker(w).stats().ports) {
-      for (std::size_t r = 1; r < dataplane::kDropReasonCount; ++r) {
-        const auto reason = static_cast<dataplane::DropReason>(r);
-        const std::uint64_t count = port.drops[r].read();
-        if (count == 0 || reason == dataplane::DropReason::consumed) continue;
-        totals[std::string(dataplane::name_of(reason))] += count;
-      }
-    }
-  }
-  return totals;
-}
-
-std::uint64_t BenchSwitch::connection_count() const {
-  std::uint64_t count = 0;
-  for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
-    count += dataplane_->worker(w).connections().connection_total();
-  }
-  return count;
-}
-
-std::uint64_t BenchSwitch::mapping_count() const {
-  std::uint64_t count = 0;
-  for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
-    count += dataplane_->worker(w).connections().mappings().used_count();
-  }
-  return count;
-}
-
-std::uint64_t BenchSwitch::fast_count() const {
-  std::uint64_t count = 0;
-  for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
-    count += dataplane_->worker(w).stats().path.fast_packets.read();
-  }
-  return count;
-}
-
-std::string BenchSwitch::unbalanced() const {
-  std::string text;
-  for (std::size_t i = 0; i < ports_.size(); ++i) {
-    std::uint64_t in = 0;
-    std::uint64_t out = 0;
-    for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
-      const auto& p = dataplane_->worker(w).stats().ports[i];
-      in += p.rx_packets.read() + p.originated_packets.read();
-      out += p.forwarded_packets.read();
-      for (const auto& drop : p.drops) out += drop.read();
-    }
-    if (in != out) {
-      text += fmt::format("    port {}: {} in, {} out and dropped\n", ports_[i].name, in, out);
-    }
-  }
-  return text + unlogged();
-}
-
-// The drops of connection tracking that do not appear among the last drops.
-std::string BenchSwitch::unlogged() const {
-  using dataplane::DropReason;
-  std::string text;
-  for (const DropReason reason : {DropReason::tcp_out_of_window, DropReason::tcp_invalid_flags}) {
-    std::uint64_t counted = 0;
-    std::uint64_t logged = 0;
-    bool is_complete = true;
-    for (unsigned w = 0; w < dataplane_->worker_count(); ++w) {
-      const dataplane::DropLog& log = dataplane_->worker(w).drop_log();
-      is_complete &= log.written() <= dataplane::DropLog::kCapacity;
-      for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.written(), log.kCapacity); ++i) {
-        logged += log.at(i).reason == reason;
-      }
-      for (const auto& port : dataplane_->worker(w).stats().ports) {
-        counted += port.drops[static_cast<std::size_t>(reason)].read();
-      }
-    }
-    if (!is_complete || counted == logged) continue;
-    text += fmt::format("    {}: {} counted, {} among the last drops\n", dataplane::name_of(reason),
-                        counted, logged);
-  }
-  return text;
 }
 
 Mac BenchSwitch::uplink_mac() const { return dataplane_->ports().front().mac(); }

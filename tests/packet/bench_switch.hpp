@@ -5,6 +5,8 @@
 #pragma once
 
 #include "control/controller.hpp"
+#include "control/emulated_card.hpp"
+#include "control/offload_manager.hpp"
 #include "control/upkeep.hpp"
 #include "dataplane/dataplane.hpp"
 #include "tests/support/packet_builder.hpp"
@@ -12,6 +14,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +30,10 @@ struct BenchConfig {
   std::string underlay;  // Fields to add to the underlay's.
   std::uint32_t connections = 1'000;
   bool is_live = false;  // The workers are threads of their own and the clock is the real one.
+  // The ports are the wires of an emulated card with these devargs ("profile=unlimited"); empty:
+  // there is no card.
+  std::string card;
+  std::optional<flows::HashSeed> seed;  // The same in two switches: the same NAT ports.
 };
 
 /// How a frame lies in memory, and what the card says of it.
@@ -70,6 +77,16 @@ class BenchSwitch final {
   [[nodiscard]] std::uint64_t connection_count() const;
   [[nodiscard]] std::uint64_t mapping_count() const;
   [[nodiscard]] std::uint64_t fast_count() const;
+  /// Packets that the card has carried by itself, as far as its counters have been read.
+  [[nodiscard]] std::uint64_t card_count() const;
+  /// What differs between the frames on the wires and the counters of workers and card together;
+  /// empty if nothing does. Takes all rules from the card first, so that every counter has been
+  /// read (O7).
+  [[nodiscard]] std::string miscounted();
+  /// Sets a fault of the card.
+  void set_card_fault(const std::string& name, const std::string& value);
+  void reset_card();
+  [[nodiscard]] bool has_card() const { return card_.has_value(); }
   /// What does not add up: packets in = packets out + drops, for each port, and the drops of TCP
   /// tracking among the last drops; empty if all does.
   [[nodiscard]] std::string unbalanced() const;
@@ -81,6 +98,14 @@ class BenchSwitch final {
 
   [[nodiscard]] control::Controller& controller() { return *controller_; }
   [[nodiscard]] dataplane::Dataplane& dataplane() { return *dataplane_; }
+  [[nodiscard]] control::OffloadManager* offload() { return offload_.get(); }
+  /// While held the offload thread does nothing by itself: the test turns it.
+  void hold_offload(bool is_held) { is_offload_held_ = is_held; }
+  [[nodiscard]] const std::string& card_name() const { return card_->name(); }
+  /// One turn of everything, at the present time. \return whether anything moved.
+  bool turn() { return poll_all(); }
+  void set_time(Nanos now) { clock_.store(now); }
+  [[nodiscard]] Nanos time() const { return clock_.load(); }
 
  private:
   struct BenchPort {
@@ -89,14 +114,19 @@ class BenchSwitch final {
     std::uint16_t ethdev;
     rte_ring* rx;
     rte_ring* tx;
+    std::uint64_t sent = 0;      // Frames laid before it,
+    std::uint64_t received = 0;  // and taken from it.
   };
 
   BenchSwitch() = default;
   [[nodiscard]] Result<void> open(const BenchConfig& config);
+  [[nodiscard]] Result<void> open_card(const BenchConfig& config);
+  [[nodiscard]] Result<void> open_dataplane(const BenchConfig& config);
   [[nodiscard]] Result<void> add_port(const std::string& name);
   void settle_policy();
   [[nodiscard]] std::string unlogged() const;
   bool answer_question(const Bytes& frame);
+  bool poll_workers();
   bool poll_all();
 
   std::vector<BenchPort> ports_;
@@ -104,8 +134,11 @@ class BenchSwitch final {
   std::map<std::string, std::vector<Bytes>> output_;
   std::atomic<Nanos> clock_{kNanosPerSecond};
   bool is_live_ = false;
+  bool is_offload_held_ = false;
   control::HostConfig host_;
+  std::optional<control::EmulatedCard> card_;
   std::unique_ptr<dataplane::Dataplane> dataplane_;
+  std::unique_ptr<control::OffloadManager> offload_;
   std::unique_ptr<control::Controller> controller_;
   std::unique_ptr<control::Upkeep> upkeep_;
   struct rte_mempool* pool_ = nullptr;  // Of the frames that come from outside.

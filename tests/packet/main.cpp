@@ -72,10 +72,15 @@ int main(int argc, char** argv) {
   std::string policies;
   std::string junit;
   std::string only;
-  unsigned workers = 1;
+  ScriptBench on;
   app.add_option("paths", paths, "scripts, or folders of them")->required();
   app.add_option("--policies", policies, "folder of the policies")->required();
-  app.add_option("--workers", workers, "workers of the switch");
+  app.add_option("--workers", on.worker_count, "workers of the switch");
+  app.add_option("--card", on.card, "devargs of an emulated card under the ports");
+  std::vector<unsigned> failing{0};
+  app.add_option("--failing-inserts", failing,
+                 "of its rules, in percent; of several each case has one")
+      ->delimiter(',');
   app.add_option("--only", only, "only cases whose title has this in it");
   app.add_option("--junit", junit, "file for the results");
   CLI11_PARSE(app, argc, argv);
@@ -101,7 +106,9 @@ int main(int argc, char** argv) {
     }
     for (const Script& script : *scripts) {
       if (script.title.find(only) == std::string::npos) continue;
-      note(script.title, run_script(script, policies, workers));
+      if (!on.card.empty() && !script.is_for_card) continue;
+      on.failing_inserts_percent = failing[results.size() % failing.size()];
+      note(script.title, run_script(script, policies, on));
     }
   }
   const auto failed = std::count_if(results.begin(), results.end(),

@@ -55,6 +55,8 @@ struct Script {
   std::string policy;
   std::vector<std::string> changes;  // `with`: OLD => NEW.
   std::string host_yaml;
+  std::string card_host_yaml;  // The same, where there is a card.
+  bool is_for_card = true;     // Software and card are known to differ: tests/card has the case.
   std::string underlay;
   std::vector<std::pair<std::string, std::string>> words;      // `let`.
   std::vector<std::pair<std::string, std::string>> neighbors;  // Address, MAC.
@@ -66,9 +68,16 @@ struct Script {
 /// \return the file's cases, or "file:line: what is wrong".
 [[nodiscard]] Result<std::vector<Script>> read_scripts(const std::string& path);
 
-/// Runs a case on a switch with so many workers. \return nothing, or what did not come out as
-/// promised.
+/// What a case is run on.
+struct ScriptBench {
+  unsigned worker_count = 1;
+  std::string card;                      // Devargs of an emulated card; empty: none.
+  unsigned failing_inserts_percent = 0;  // Of its rules.
+};
+
+/// Runs a case. A `fast` step is not looked at with a card, which takes some of those packets.
+/// \return nothing, or what did not come out as promised.
 [[nodiscard]] Result<void> run_script(const Script& script, const std::string& policies,
-                                      unsigned worker_count);
+                                      const ScriptBench& on);
 
 }  // namespace gannet::test

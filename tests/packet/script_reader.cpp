@@ -176,6 +176,8 @@ class Reader {
       script.changes.push_back(rest);
     } else if (word == "host") {
       script.host_yaml += rest + "\n";
+    } else if (word == "card") {
+      set_card(script, rest);
     } else if (word == "underlay") {
       script.underlay += ", " + rest;
     } else if (word == "mtu") {
@@ -194,6 +196,17 @@ class Reader {
       add_path_steps(script, word == "pass", rest);
     } else {
       add_step(script, word, rest);
+    }
+  }
+
+  // How the case is run where there is a card: windows are checked in software alone (R27).
+  static void set_card(Script& script, const std::string& rest) {
+    if (rest == "strict-tcp") {
+      script.card_host_yaml += "tracking: {strict_tcp: true}\n";
+    } else if (rest == "none") {
+      script.is_for_card = false;
+    } else {
+      throw TextError{"card takes strict-tcp or none"};
     }
   }
 

@@ -34,11 +34,11 @@ bool is_act(Step::Kind kind) {
 
 class Runner {
  public:
-  Runner(const Script& script, std::string policies)
-      : script_(script), policies_(std::move(policies)) {}
+  Runner(const Script& script, std::string policies, const ScriptBench& on)
+      : script_(script), policies_(std::move(policies)), on_(on) {}
 
-  Result<void> run(unsigned worker_count) {
-    if (const auto ready = prepare(worker_count); !ready) return ready;
+  Result<void> run() {
+    if (const auto ready = prepare(); !ready) return ready;
     bool is_settled = true;  // Nothing has happened since the last look.
     for (const Step& step : script_.steps) {
       const bool acts = is_act(step.kind);
@@ -55,6 +55,9 @@ class Runner {
     if (const auto settled = settle(0); !settled) return settled;
     const std::string wrong = bench_->unbalanced();
     if (!wrong.empty()) return at(0, "packets in are not packets out and drops\n" + wrong);
+    const std::string missed = bench_->miscounted();
+    if (!missed.empty())
+      return at(0, "the wires carried something else than was counted\n" + missed);
     const unsigned lost = bench_->close();
     return lost == 0 ? Result<void>{} : at(0, fmt::format("{} packet buffers are lost", lost));
   }
@@ -65,7 +68,7 @@ class Runner {
                           : fmt::format("{}:{}: {}", script_.file, line, what));
   }
 
-  Result<void> prepare(unsigned worker_count) {
+  Result<void> prepare() {
     auto policy = read_file(policies_ + "/" + script_.policy + ".yaml");
     for (const std::string& change : script_.changes) {
       if (policy) policy = changed(*policy, change);
@@ -73,15 +76,20 @@ class Runner {
     if (!policy) return at(0, policy.error().message);
     policy_ = *policy;
     BenchConfig config;
-    config.worker_count = worker_count;
+    config.worker_count = on_.worker_count;
+    config.card = on_.card;
     config.vm_ports = ports_of(policy_);
     config.host_yaml = script_.host_yaml;
+    if (!on_.card.empty()) config.host_yaml += script_.card_host_yaml;
     config.underlay = script_.underlay;
     config.mtu = static_cast<std::uint16_t>(script_.mtu);
-    config.connections = script_.connections * worker_count;
+    config.connections = script_.connections * on_.worker_count;
     auto bench = BenchSwitch::create(config);
     if (!bench) return at(0, bench.error().message);
     bench_ = std::move(*bench);
+    if (on_.failing_inserts_percent != 0) {
+      bench_->set_card_fault("insert_percent", std::to_string(on_.failing_inserts_percent));
+    }
     vocabulary_.words = {{"gw", "02:67:6e:74:00:01"},
                          {"any", "ff:ff:ff:ff:ff:ff"},
                          {"none", "00:00:00:00:00:00"},
@@ -117,6 +125,7 @@ class Runner {
         return compare("connections", bench_->connection_count(), step.count);
       case Step::Kind::kMappings: return compare("mappings", bench_->mapping_count(), step.count);
       case Step::Kind::kFast: {
+        if (bench_->has_card()) return {};
         const std::uint64_t now = bench_->fast_count();
         return compare("packets by the flow table", now - std::exchange(fast_before_, now),
                        step.count);
@@ -298,6 +307,7 @@ class Runner {
 
   const Script& script_;
   std::string policies_;
+  const ScriptBench& on_;
   std::string policy_;  // In force.
   std::unique_ptr<BenchSwitch> bench_;
   Vocabulary vocabulary_;
@@ -309,8 +319,8 @@ class Runner {
 
 }  // namespace
 
-Result<void> run_script(const Script& script, const std::string& policies, unsigned worker_count) {
-  return Runner(script, policies).run(worker_count);
+Result<void> run_script(const Script& script, const std::string& policies, const ScriptBench& on) {
+  return Runner(script, policies, on).run();
 }
 
 }  // namespace gannet::test
