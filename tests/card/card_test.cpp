@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the card takes and what it must leave to software, on a whole switch with a stopped clock.
+#include "control/flow_view.hpp"
 #include "flows/emudpu/rte_pmd_emudpu.h"
 #include "tests/card/conversation.hpp"
 
@@ -61,7 +62,7 @@ TEST(Card, TakesAFlowAfterItsFirstPackets) {  // O2
   EXPECT_EQ(bench->miscounted(), "");
 }
 
-TEST(Card, GivesTheSameBytesAsSoftwareOutOfATunnel) {  // O1 V9
+TEST(Card, GivesTheSameBytesAsSoftwareOutOfATunnel) {  // O1, V9
   const auto bench = make_world(kUnlimited);
   const auto software = make_world("");
   start_remote_udp(*bench);
@@ -77,7 +78,7 @@ TEST(Card, GivesTheSameBytesAsSoftwareOutOfATunnel) {  // O1 V9
   EXPECT_FALSE(comes_to_software(*bench, "uplink", answer));
 }
 
-TEST(Card, NeverTakesAPacketThatDiffersInWhatTheDecisionRead) {  // O16 O18
+TEST(Card, NeverTakesAPacketThatDiffersInWhatTheDecisionRead) {  // O16, O18
   const auto bench = make_world(kUnlimited);
   start_remote_udp(*bench);
   const auto udp = [](Packet packet) { return packet.udp(53, 1000).data(4).bytes(); };
@@ -115,6 +116,31 @@ TEST(Card, NeverTakesAPacketThatDiffersInWhatTheDecisionRead) {  // O16 O18
   EXPECT_TRUE(
       comes_to_software(*bench, "vm1", from_vm1(kRemote).udp(1000, 53).data(1'600).bytes()));
   EXPECT_FALSE(comes_to_software(*bench, "vm1", from_vm1(kRemote).udp(1000, 53).data(9).bytes()));
+}
+
+// Another host of the internet sends to the port that a NAT gateway has given to a flow on the
+// card: same destination, same port, but not that flow. (O16, O17)
+TEST(Card, TellsRemotesOfOnePublicPortApart) {
+  const auto bench = make_world(kUnlimited);
+  Bytes out;
+  for (int i = 0; i < 2; ++i) {
+    out = pass(*bench, "vm2", from_vm2(kInternet).udp(1000, 53).data(4).bytes(), "uplink");
+  }
+  ASSERT_GE(out.size(), 36u);
+  const auto port = static_cast<std::uint16_t>(out[34] << 8 | out[35]);
+  const Ip4 gateway{203, 0, 113, 20};
+  const auto answer = [&](const Ip4& from, std::uint16_t from_port) {
+    return Packet()
+        .eth(kRouterMac, bench->uplink_mac())
+        .ip(from, gateway)
+        .udp(from_port, port)
+        .bytes();
+  };
+  for (int i = 0; i < 2; ++i) pass(*bench, "uplink", answer(kInternet, 53), "vm2");
+  EXPECT_EQ(rules(*bench), 2u);
+  EXPECT_FALSE(comes_to_software(*bench, "uplink", answer(kInternet, 53)));
+  EXPECT_TRUE(comes_to_software(*bench, "uplink", answer(kInternet, 54)));
+  EXPECT_TRUE(comes_to_software(*bench, "uplink", answer(Ip4(198, 51, 100, 2), 53)));
 }
 
 TcpFields segment(std::uint16_t from, std::uint16_t to, std::uint8_t flags, std::uint32_t sequence,
@@ -210,7 +236,7 @@ TEST(Card, CountsEveryPacketOnce) {  // O7
   EXPECT_EQ(bench->card_count(), 1'000u);
 }
 
-TEST(Card, IsOfNoUseToAFlowThatThePolicyCuts) {  // O14 F46
+TEST(Card, IsOfNoUseToAFlowThatThePolicyCuts) {  // O14, F46
   const auto bench = make_world(kUnlimited);
   // Into this host's vm1 on port 53, which the policy is going to deny.
   for (int i = 0; i < 2; ++i) {
@@ -231,6 +257,57 @@ TEST(Card, IsOfNoUseToAFlowThatThePolicyCuts) {  // O14 F46
   EXPECT_TRUE(bench->take_output().empty());
   EXPECT_EQ(bench->drops()["sg_ingress_denied"], 1u);
   EXPECT_FALSE(comes_to_software(*bench, "vm1", from_vm1(kRemote).udp(1000, 99).bytes()));
+}
+
+// Between a change and its receipt the card may still follow the old policy, and not afterwards.
+// (O14)
+TEST(Card, KeepsAnOldVerdictNoLongerThanUntilTheReceipt) {
+  const auto bench = make_world(kUnlimited);
+  const Bytes request = from_remote(*bench, kVm1Mac, kVm1).udp(2000, 53).bytes();
+  for (int i = 0; i < 2; ++i) pass(*bench, "uplink", request, "vm1");
+  EXPECT_EQ(rules(*bench), 1u);
+  ASSERT_TRUE(bench->apply("locked", world_policy(true), false).has_value());
+  EXPECT_LT(bench->offload()->conforming_generation(), bench->controller().generation());
+  pass(*bench, "uplink", request, "vm1");  // The clock stands still: nobody has looked yet.
+  for (int i = 0; i < 16; ++i) bench->advance(kNanosPerMilli);
+  EXPECT_EQ(bench->offload()->conforming_generation(), bench->controller().generation());
+  bench->send("uplink", request);
+  bench->run();
+  EXPECT_TRUE(bench->take_output().empty());
+  EXPECT_EQ(rules(*bench), 0u);
+}
+
+// A bandwidth limit is software's business: with it the flow leaves the card, without it it comes
+// back. Every packet passes, and is counted once. (O5, O6)
+TEST(Card, GivesUpAFlowThatItCannotServeAndTakesItBack) {
+  const auto bench = make_world(kUnlimited);
+  const Bytes request = from_vm1(kRemote).udp(1000, 53).data(10).bytes();
+  const auto pass_ten = [&] {
+    for (int i = 0; i < 10; ++i) EXPECT_FALSE(pass(*bench, "vm1", request, "uplink").empty());
+  };
+  pass_ten();
+  EXPECT_EQ(rules(*bench), 1u);
+  std::string limited = world_policy();
+  const std::string kVm = "port: vm1,\n        security_groups: [open]";
+  limited.replace(limited.find(kVm), kVm.size(), kVm + ", qos: {bandwidth: 1Gbps}");
+  ASSERT_TRUE(bench->apply("limited", limited).has_value());
+  pass_ten();
+  EXPECT_EQ(rules(*bench), 0u);
+  ASSERT_TRUE(bench->apply("world", world_policy()).has_value());
+  const std::uint64_t in_software = software_packets(*bench);
+  for (int i = 0; i < 10; ++i) pass_ten();
+  EXPECT_LE(software_packets(*bench) - in_software, 10u);
+  EXPECT_EQ(rules(*bench), 1u);
+  EXPECT_EQ(bench->miscounted(), "");
+}
+
+TEST(Card, LosesTheRulesOfFlowsThatAreFlushed) {  // O15
+  const auto bench = make_world(kUnlimited);
+  start_remote_udp(*bench);
+  EXPECT_EQ(control::flush_flows(bench->dataplane(), {}), 1u);
+  bench->run();
+  EXPECT_EQ(rules(*bench), 0u);
+  EXPECT_EQ(bench->connection_count(), 0u);
 }
 
 TEST(Card, SendsToTheNewMacOfANextHop) {
@@ -265,7 +342,7 @@ std::string slots_for(std::uint64_t flows) {
          std::to_string(probe->offload()->status().guard_count + flows);
 }
 
-TEST(Card, OfFortySlotsServesAHundredFlows) {  // O4 O9
+TEST(Card, OfFortySlotsServesAHundredFlows) {  // O4, O9
   const auto bench = make_world(slots_for(40));
   send_flows(*bench, 100, 3);
   EXPECT_EQ(rules(*bench), 40u);
@@ -286,6 +363,32 @@ TEST(Card, MakesRoomForBusierFlows) {
   EXPECT_EQ(rules(*bench), 4u);
   EXPECT_EQ(bench->offload()->status().stats.evicted, 1u);
   EXPECT_FALSE(comes_to_software(*bench, "vm1", busy));
+}
+
+// Of 40 flows on a full card 20 stay busy; 20 newcomers take the places of the others. (O9)
+TEST(Card, GivesThePlacesOfTheColdestToHotterNewcomers) {
+  const auto bench = make_world(slots_for(40));
+  const auto frame = [](unsigned i) {
+    return from_vm1(kInternet).udp(static_cast<std::uint16_t>(1'000 + i), 53).bytes();
+  };
+  send_flows(*bench, 40, 3);
+  EXPECT_EQ(rules(*bench), 40u);
+  const auto busy_second = [&](unsigned first, unsigned last, unsigned rounds) {
+    for (unsigned round = 0; round < rounds; ++round) {
+      for (unsigned i = first; i < last; ++i) pass(*bench, "vm1", frame(i), "uplink");
+      bench->advance(kNanosPerSecond / rounds);
+    }
+  };
+  for (int second = 0; second < 3; ++second) busy_second(0, 20, 100);
+  for (unsigned i = 40; i < 60; ++i) {
+    for (int n = 0; n < 70; ++n) pass(*bench, "vm1", frame(i), "uplink");
+    busy_second(0, 20, 10);
+  }
+  EXPECT_EQ(rules(*bench), 40u);
+  EXPECT_EQ(bench->offload()->status().stats.evicted, 20u);
+  for (unsigned i = 0; i < 20; ++i) EXPECT_FALSE(comes_to_software(*bench, "vm1", frame(i))) << i;
+  for (unsigned i = 40; i < 60; ++i) EXPECT_FALSE(comes_to_software(*bench, "vm1", frame(i))) << i;
+  EXPECT_EQ(bench->drops().size(), 0u);
 }
 
 TEST(Card, RespectsTheShareOfAnEni) {

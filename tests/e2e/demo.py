@@ -3,15 +3,19 @@
 
 Two VMs and a web server on this host, a Linux kernel's VXLAN endpoint as the second host, and the
 internet, all in network namespaces of their own. Exit status 0 if every line of the report holds.
+
+With `--nic` the ports hang on the emulated card, which takes over what software has decided once;
+`--seconds N` is how long the connection lasts on which that is shown.
 """
 
+import argparse
 import re
 import signal
 import sys
 import time
 
 from lab import ROOT, Gannet, Lab, LabError, end, wait_for
-from topology import VIP, demo_lab
+from topology import VIP, VMS, demo_lab
 
 DEMO = ROOT / "configs" / "demo"
 
@@ -87,6 +91,69 @@ def prove_load_balancer(report, net, requests=100):
                  spread)
 
 
+def from_wire(host, interface):
+    """What the kernel has counted on a VM's side of its port: (to Gannet, from Gannet)."""
+    folder = f"/sys/class/net/{interface}/statistics"
+    text = host.run("cat", f"{folder}/tx_packets", f"{folder}/rx_packets").stdout
+    return tuple(map(int, text.split()))
+
+
+def row_of(net, port):
+    return next(row for row in net.gannet.json("show", "port") if row["port"] == port)
+
+
+def counted(net, port):
+    """The same by Gannet's counters, software's and the card's together."""
+    row = row_of(net, port)
+    return (row["rx_packets"] + row["card_rx_packets"], row["tx_packets"] + row["card_tx_packets"])
+
+
+def at_rest(net):
+    """[(by the wire, by Gannet)] of both VMs, once nothing moves and all counters have been read."""
+    before = None
+    while True:
+        now = [(from_wire(getattr(net, vm), vm), counted(net, vm)) for vm in ("vm1", "vm2")]
+        if now == before:
+            return now
+        before = now
+        time.sleep(1.5)
+
+
+def differences(was, now):
+    return [tuple(b - a for a, b in zip(before, after)) for before, after in zip(was, now)]
+
+
+def prove_card(report, net, seconds):
+    """The card carries a connection; workers see its beginning and its end."""
+    begin = at_rest(net)
+    server = net.vm2.start("iperf3", "-s", "-1")
+    wait_for("iperf3", lambda: net.vm2.listens(5201))
+    client = net.vm1.start("iperf3", "-c", "10.10.2.12", "-t", str(seconds))
+    flow = ("proto=tcp", "port=5201", "ip=10.10.2.12")
+    wait_for("both directions on the card", lambda: any(
+        f["packets"] > 1000 and f["path"] == f["reply_path"] == "hardware"
+        for f in net.gannet.json("flows", *flow)))
+    time.sleep(seconds / 4)
+    before = [row_of(net, port) for port in ("vm1", "vm2")]
+    time.sleep(seconds / 2)
+    after = [row_of(net, port) for port in ("vm1", "vm2")]
+    seen = sum(b["rx_packets"] - a["rx_packets"] for a, b in zip(before, after))
+    carried = sum(b["card_rx_packets"] - a["card_rx_packets"] for a, b in zip(before, after))
+    report.prove(f"in the middle of {seconds} s of iperf3 the card carries it",
+                 seen <= 3 and carried > 1000, f"{carried} packets by the card, {seen} by workers")
+    client.wait(timeout=seconds + 30)
+    end(server)
+    rest = at_rest(net)
+    wires = differences(*([row[0] for row in rows] for rows in (begin, rest)))
+    sums = differences(*([row[1] for row in rows] for rows in (begin, rest)))
+    report.prove("hardware and software counters are what the wires carried", wires == sums,
+                 f"{sums} by Gannet, {wires} by the kernel")
+    offload = {row["item"]: row["value"] for row in net.gannet.json("show", "offload")}
+    report.prove("the audit finds every rule as it should be",
+                 int(offload["wrong"]) == 0 and int(offload["audited"]) > 0,
+                 f"{offload['audited']} times right, {offload['wrong']} wrong")
+
+
 def prove_flow_table(report, net, packets=10_000):
     """First packets go to the slow path, the rest takes the flow table."""
     before, slow_before = net.gannet.path(), net.gannet.slow_forwarded()
@@ -95,7 +162,8 @@ def prove_flow_table(report, net, packets=10_000):
     received = int(re.search(r"(\d+) received", text).group(1))
     fast = after["fast_packets"] - before["fast_packets"]
     slow = net.gannet.slow_forwarded() - slow_before
-    report.prove("a flow of 10,000 packets takes the flow table", received == packets and slow <= 4,
+    report.prove(f"a flow of 10,000 packets takes the {'card' if net.has_card else 'flow table'}",
+                 received == packets and slow <= 4 and (fast < 1000) == net.has_card,
                  f"{fast} packets by the flow table, {slow} by the slow path")
 
 
@@ -124,17 +192,21 @@ def prove_policy_change(report, net, lab):
     end(server)
 
 
-def demonstrate(report):
+def demonstrate(report, options):
     with Lab() as lab:
         net = demo_lab(lab)
-        net.gannet = Gannet(lab, net.host1, net.host_config(DEMO / "host.yaml"),
-                            DEMO / "policy.yaml")
+        net.has_card = options.nic
+        card = {"type": "emulated", "uplink": "uplink", "vfs": list(VMS)}
+        host = net.host_config(DEMO / "host.yaml", **({"nic": card} if options.nic else {}))
+        net.gannet = Gannet(lab, net.host1, host, DEMO / "policy.yaml")
         net.plug_vms()
         prove_inside(report, net)
         prove_denial(report, net)
         prove_internet(report, net)
         prove_load_balancer(report, net)
         prove_flow_table(report, net)
+        if options.nic:
+            prove_card(report, net, options.seconds)
         prove_policy_change(report, net, lab)
         wait_for("the counters to rest", lambda: not net.gannet.unbalanced())
         report.prove("packets in = packets out + drops, for every port", True, "exactly")
@@ -150,9 +222,13 @@ def demonstrate(report):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nic", action="store_true", help="with the emulated card under the ports")
+    parser.add_argument("--seconds", type=float, default=20, help="of iperf3 on the card")
+    options = parser.parse_args()
     report = Report()
     try:
-        demonstrate(report)
+        demonstrate(report, options)
     except LabError as error:
         print(f"FAIL  {error}", file=sys.stderr)
         return 1

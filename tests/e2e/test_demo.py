@@ -14,8 +14,8 @@ from lab import BIN, PREFIX, ROOT, remove_leftovers, run, wait_for
 DEMO = ROOT / "tests" / "e2e" / "demo.py"
 
 
-def start():
-    return subprocess.Popen(["/usr/bin/python3", str(DEMO)], stdout=subprocess.PIPE,
+def start(*options):
+    return subprocess.Popen(["/usr/bin/python3", str(DEMO), *options], stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
@@ -39,6 +39,14 @@ def test_demo_holds(run_number):
     text = demo.communicate(timeout=120)[0]
     assert demo.returncode == 0, f"run {run_number}:\n{text}"
     assert "FAIL" not in text and "WHAT WAS PROVEN" in text and "DROPS BY REASON" in text
+    assert left_behind(demo) == []
+
+
+def test_demo_holds_with_a_card():  # O1, O2, O3, O7, O22
+    demo = start("--nic", "--seconds", "4")
+    text = demo.communicate(timeout=120)[0]
+    assert demo.returncode == 0, text
+    assert "FAIL" not in text and "takes the card" in text
     assert left_behind(demo) == []
 
 

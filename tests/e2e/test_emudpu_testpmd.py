@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""dpdk-testpmd drives the emulated DPU; what its rules do is checked on the wires.
-
-covers: O23, O7, O8
-"""
+"""dpdk-testpmd drives the emulated DPU; what its rules do is checked on the wires (O23)."""
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
