@@ -93,9 +93,12 @@ rte_flow_action_handle* FlowCard::make_counter() {
   return rte_flow_action_handle_create(proxy_, &conf, &action, &error);
 }
 
-// Where the card cannot tell long packets, a path must carry whatever its port lets in.
+// Where no guard keeps long packets back, a path must carry whatever its port lets in. The guards
+// know one length for all; a path that has turned out to be narrower is for software.
 bool FlowCard::is_small_enough(const Rule& rule) const {
-  if (rule.max_ip_bytes == 0xffff || can_.has(Ability::match_length)) return true;
+  if (rule.max_ip_bytes == 0xffff) return true;
+  if (can_.has(Ability::match_length) && rule.max_ip_bytes >= guard_config_.max_ip_bytes)
+    return true;
   return rule.in_port < mtus_.size() && mtus_[rule.in_port] != 0 &&
          mtus_[rule.in_port] <= rule.max_ip_bytes;
 }

@@ -365,32 +365,6 @@ TEST(Card, MakesRoomForBusierFlows) {
   EXPECT_FALSE(comes_to_software(*bench, "vm1", busy));
 }
 
-// Of 40 flows on a full card 20 stay busy; 20 newcomers take the places of the others. (O9)
-TEST(Card, GivesThePlacesOfTheColdestToHotterNewcomers) {
-  const auto bench = make_world(slots_for(40));
-  const auto frame = [](unsigned i) {
-    return from_vm1(kInternet).udp(static_cast<std::uint16_t>(1'000 + i), 53).bytes();
-  };
-  send_flows(*bench, 40, 3);
-  EXPECT_EQ(rules(*bench), 40u);
-  const auto busy_second = [&](unsigned first, unsigned last, unsigned rounds) {
-    for (unsigned round = 0; round < rounds; ++round) {
-      for (unsigned i = first; i < last; ++i) pass(*bench, "vm1", frame(i), "uplink");
-      bench->advance(kNanosPerSecond / rounds);
-    }
-  };
-  for (int second = 0; second < 3; ++second) busy_second(0, 20, 100);
-  for (unsigned i = 40; i < 60; ++i) {
-    for (int n = 0; n < 70; ++n) pass(*bench, "vm1", frame(i), "uplink");
-    busy_second(0, 20, 10);
-  }
-  EXPECT_EQ(rules(*bench), 40u);
-  EXPECT_EQ(bench->offload()->status().stats.evicted, 20u);
-  for (unsigned i = 0; i < 20; ++i) EXPECT_FALSE(comes_to_software(*bench, "vm1", frame(i))) << i;
-  for (unsigned i = 40; i < 60; ++i) EXPECT_FALSE(comes_to_software(*bench, "vm1", frame(i))) << i;
-  EXPECT_EQ(bench->drops().size(), 0u);
-}
-
 TEST(Card, RespectsTheShareOfAnEni) {
   const auto bench = make_world(kUnlimited, "offload: {max_rules_per_eni: 3}\n");
   send_flows(*bench, 10, 3);
