@@ -33,8 +33,9 @@ def test_tcp(city, where, args):
     assert result["mbits"] > 20
     after = city.gannet.path()
     fast = after["fast_packets"] - before["fast_packets"]
-    # What the table does not take are the handshakes and ends of the streams.
-    assert after["slow_packets"] - before["slow_packets"] < fast / 10
+    # What the table does not take are the handshakes and ends of the streams, and the resets with which
+    # the receiver, closed first, answers each segment that was still on its way: a window of them.
+    assert after["slow_packets"] - before["slow_packets"] < fast / 2
     streams = int(args[1]) if "-P" in args else 1
     assert after["first_packets"] - before["first_packets"] >= streams + 1
 
