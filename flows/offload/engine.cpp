@@ -43,7 +43,8 @@ bool Engine::turn(Nanos now) {
     has_worked = true;
   }
   if (!is_card_usable_ && now >= next_restart_) restart(now);
-  for (std::uint16_t worker = 0; worker < workers_.size(); ++worker) {
+  const auto worker_count = static_cast<std::uint16_t>(workers_.size());
+  for (std::uint16_t worker = 0; worker < worker_count; ++worker) {
     Order order;
     for (unsigned i = 0; i < kOrdersPerTurn && workers_[worker]->orders.try_pop(order); ++i) {
       take({worker, order.slot}, order, now);
@@ -337,7 +338,8 @@ void Engine::recover(Nanos now) {
   forget(stuck_, false);
   audit_.forget();
   restart(now);
-  for (std::uint16_t worker = 0; worker < workers_.size(); ++worker) conform(worker);
+  const auto worker_count = static_cast<std::uint16_t>(workers_.size());
+  for (std::uint16_t worker = 0; worker < worker_count; ++worker) conform(worker);
 }
 
 // Without its guards the card takes no rule; whatever kept it from taking them may pass.
