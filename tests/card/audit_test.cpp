@@ -8,8 +8,6 @@
 namespace gannet::test {
 namespace {
 
-constexpr const char* kUnlimited = "profile=unlimited";
-
 offload::EngineStats stats_of(BenchSwitch& bench) { return bench.offload()->status().stats; }
 
 std::vector<Bytes> send_and_take(BenchSwitch& bench, const std::string& from, const Bytes& frame,

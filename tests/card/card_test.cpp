@@ -9,8 +9,6 @@
 namespace gannet::test {
 namespace {
 
-constexpr const char* kUnlimited = "profile=unlimited";
-
 std::uint64_t software_packets(BenchSwitch& bench) {
   std::uint64_t total = 0;
   for (unsigned w = 0; w < bench.dataplane().worker_count(); ++w) {

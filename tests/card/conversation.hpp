@@ -11,6 +11,9 @@
 
 namespace gannet::test {
 
+/// A card without limits.
+inline constexpr const char* kUnlimited = "profile=unlimited";
+
 inline constexpr Mac kVm1Mac{{2, 0, 0, 10, 1, 11}};
 inline constexpr Mac kVm2Mac{{2, 0, 0, 10, 2, 12}};
 inline constexpr Mac kRemoteMac{{2, 0, 0, 10, 2, 20}};
