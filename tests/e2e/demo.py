@@ -224,7 +224,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nic", action="store_true", help="with the emulated card under the ports")
-    parser.add_argument("--seconds", type=float, default=20, help="of iperf3 on the card")
+    parser.add_argument("--seconds", type=int, default=20, help="of iperf3 on the card")
     options = parser.parse_args()
     report = Report()
     try:
