@@ -309,7 +309,7 @@ void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
   if (const std::string text = query(request, "confirm"); !text.empty()) {
     const auto duration = parse_duration(text);
     if (!duration || duration->count() == 0) {
-      return reply(refuse("'" + text + "' is no time to confirm in: write 2m or 90s"));
+      return reply(refuse("'" + text + "' is no duration above zero: write 2m or 90s"));
     }
     confirm_within = *duration;
   }
