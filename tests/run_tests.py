@@ -6,6 +6,7 @@ Suites: lint (the tree's own rules), unit (GoogleTest), packet (data files again
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -122,12 +123,33 @@ def run_packet_tests(build, folder):
     return result
 
 
-def run_pytest(build, folder, what, *arguments):
-    junit = folder / f"{what}.xml"
+def run_pytest(build, folder, what, *arguments, part=""):
+    junit = folder / f"{what}{part}.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}",
                "-o", "junit_family=xunit1", *arguments, f"tests/{what}"]
-    return run_one(f"{build.name} {what}", command, {"GANNET_BUILD": str(build.resolve())}, junit,
+    return run_one(f"{build.name} {what}{part}", command, {"GANNET_BUILD": str(build.resolve())}, junit,
                    timeout=900)
+
+
+def run_suites(build, suites, selection, folder):
+    """All suites, one after the other; but tests that only keep one core busy run beside the others."""
+    run = {"unit": lambda: run_gtests(build, "unit", folder),
+           "packet": lambda: run_packet_tests(build, folder),
+           "lint": lambda: run_pytest(build, folder, "lint", *selection),
+           "e2e": lambda: run_pytest(build, folder, "e2e", *selection)}
+    result = Result()
+    if selection or not {"packet", "e2e"} <= set(suites):
+        for suite in suites:
+            result += run[suite]()
+        return result
+    run["e2e"] = lambda: run_pytest(build, folder, "e2e", "-m", "not alongside")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        beside = pool.submit(run_pytest, build, folder, "e2e", "-m", "alongside", part=" alongside")
+        for suite in suites:
+            if suite == "e2e":
+                result += beside.result()
+            result += run[suite]()
+    return result
 
 
 def main():
@@ -144,15 +166,9 @@ def main():
         return 0
     total = Result()
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+        selection = ["-k", options.k] if options.k else []
         for build in options.build:
-            for suite in options.suite or SUITES:
-                if suite == "unit":
-                    total += run_gtests(build, "unit", folder)
-                elif suite == "packet":
-                    total += run_packet_tests(build, folder)
-                else:
-                    total += run_pytest(build, folder, suite, *(["-k", options.k] if options.k else []))
+            total += run_suites(build, options.suite or SUITES, selection, pathlib.Path(name))
     print(total)
     return 1 if total.failed else 0
 

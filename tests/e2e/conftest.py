@@ -16,6 +16,7 @@ WORKERS = {"one-worker": [1], "two-workers": [0, 1]}
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "alongside: keeps one core busy for long, whatever else runs")
     if os.geteuid() != 0:
         raise pytest.UsageError("end-to-end tests make network namespaces: run them as root")
     if not (BIN / "gannetd").exists():

@@ -3,6 +3,7 @@
 
 import re
 
+import pytest
 from city import VM2, WEB1
 from lab import Gannet, end, wait_for
 
@@ -57,6 +58,7 @@ def boot(host, socket, console):
         "-device", "virtio-net-pci,netdev=n0,mac=02:00:0a:0a:02:4d")
 
 
+@pytest.mark.alongside
 def test_firmware_boots_over_vhost_user(lab):
     """SeaBIOS and iPXE on virtio-net: the lease comes, and the machine answers ping meanwhile."""
     host, vm = lab.host("lone"), lab.host("vm")
