@@ -7,7 +7,7 @@ met in part, "partly: " and what is missing. A test names those that it covers:
   GoogleTest     in the comment above the test or in it, `// F16: ...`, `// S4, S5: ...` or `(P10)`, or as
                  a part of its name, `TEST(Nat, N10_Hairpin)`; in the comment at the head of a file for all
                  of the file's tests;
-  pytest         in the same way, in names, comments and docstrings.
+  pytest         in the same way, in names, comments and docstrings, also as `covers: F51 P20.`
 """
 
 import collections
@@ -27,7 +27,7 @@ TABLES = {
 }
 ID = r"[VFNLGEOPS]\d{1,2}"
 # Ids at the beginning of a comment, or with nothing but ids and RFCs between parentheses.
-LEADING = re.compile(rf"^({ID}(?:(?:,| and) {ID})*)(?=$|[:,. (])")
+LEADING = re.compile(rf"^(?:covers: )?({ID}(?:(?:,| and)? {ID})*)(?=$|[:,. (])")
 BRACKETED = re.compile(rf"\(((?:{ID}|RFC \d+(?:,? [\w.-]+)?)(?:[,;] (?:{ID}|RFC \d+(?:,? [\w.-]+)?))*)\)")
 CPP_TEST = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_PROP|RC_GTEST_FIXTURE_PROP)"
                       r"\(\s*(\w+),\s*(\w+)", re.MULTILINE)
