@@ -23,8 +23,8 @@ struct OffloadSettings {
 };
 
 struct DataplaneConfig {
-  std::span<const PortConfig> ports;  // Their place is their dataplane port id.
-  std::span<const unsigned> cores;    // One worker each.
+  std::span<const PortConfig> ports;  // Read by create() alone. Their place is their port id.
+  std::vector<unsigned> cores;        // One worker each.
   Idle idle = Idle::kAdaptive;
   TrackingConfig tracking;  // Capacities are those of the whole dataplane.
   Ticks fragment_timeout = duration_ticks(2 * kNanosPerSecond);
