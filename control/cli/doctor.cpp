@@ -24,6 +24,7 @@ namespace gannet::control {
 namespace {
 
 namespace fs = std::filesystem;
+
 /// What has been found, one row for each check.
 class Findings {
  public:

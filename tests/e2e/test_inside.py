@@ -24,18 +24,28 @@ def test_ping_both_ways_takes_the_flow_table(city, where):
     assert not set(city.drops_since(drops)) & {"sg_ingress_denied", "no_mapping", "no_route"}
 
 
+def resets_of(*hosts):
+    """TCP resets that the hosts' kernels have sent."""
+    def count(host):
+        names, values = (line.split() for line in host.run("cat", "/proc/net/snmp").stdout.splitlines()
+                         if line.startswith("Tcp:"))
+        return int(values[names.index("OutRsts")])
+    return sum(count(host) for host in hosts)
+
+
 @pytest.mark.parametrize("where", FROM_VM1)
 @pytest.mark.parametrize("args", [(), ("-R",), ("-P", "32")], ids=["to", "from", "32-streams"])
 def test_tcp(city, where, args):
     name, address = FROM_VM1[where]
-    before = city.gannet.path()
+    before, resets = city.gannet.path(), resets_of(city.vm1, city.hosts[name])
     result = iperf(city.vm1, city.hosts[name], address, *args)
     assert result["mbits"] > 20
-    after = city.gannet.path()
+    after, resets = city.gannet.path(), resets_of(city.vm1, city.hosts[name]) - resets
     fast = after["fast_packets"] - before["fast_packets"]
     # What the table does not take are the handshakes and ends of the streams, and the resets with which
-    # the receiver, closed first, answers each segment that was still on its way: a window of them.
-    assert after["slow_packets"] - before["slow_packets"] < fast / 2
+    # a receiver that closes first answers each segment that was still on its way. Each packet may be
+    # looked at by two workers, and a few others are always about.
+    assert after["slow_packets"] - before["slow_packets"] <= 2 * resets + 20 * (1 + len(args) * 16)
     streams = int(args[1]) if "-P" in args else 1
     assert after["first_packets"] - before["first_packets"] >= streams + 1
 
