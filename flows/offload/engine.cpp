@@ -17,6 +17,10 @@ constexpr Nanos kLately = 2 * kNanosPerSecond;  // Longer than the time between 
 constexpr std::size_t kEvictionSample = 1'024;  // Of more rules, a random part is looked at.
 // A newcomer must be so much busier than the one that goes, or they would take turns.
 constexpr float kEvictionMargin = 2.0F;
+// A rule's rate is an average over about so long: one quiet moment does not make a busy flow cold.
+constexpr Nanos kRateMemory = kNanosPerSecond;
+
+float seconds(Nanos time) { return static_cast<float>(time) / static_cast<float>(kNanosPerSecond); }
 
 }  // namespace
 
@@ -169,6 +173,8 @@ void Engine::install(Ref ref, const Order& order, Nanos now) {
   }
   r.state = State::kInstalled;
   r.read_at = now;
+  // Whose rate nobody has measured yet is not the coldest before it has.
+  r.judged_from = order.value != 0 ? now : now + kRateMemory;
   r.packets_per_second = static_cast<float>(order.value);
   list(installed_, ref);
   count_eni(rule(ref).eni, +1);
@@ -228,35 +234,36 @@ void Engine::retry_stuck(Nanos now) {
   }
 }
 
-void Engine::read_one(Ref ref, Nanos now) {
+// Takes over what a counter says. \return what is new.
+CardCounters Engine::note_reading(Ref ref, const CardCounters& counters, Nanos now) {
   Record& r = record(ref);
-  CardCounters counters;
-  if (!card_.read(r.rule, counters)) return;
   const CardCounters more = difference(ref, counters);
-  const auto elapsed = static_cast<float>(now - r.read_at) / static_cast<float>(kNanosPerSecond);
-  // An average over some readings: one quiet second does not make a busy flow cold.
-  if (elapsed > 0) {
+  if (now > r.read_at) {
+    const float elapsed = seconds(now - r.read_at);
     const float rate = static_cast<float>(more.packets) / elapsed;
-    r.packets_per_second += (rate - r.packets_per_second) / 2;
+    r.packets_per_second +=
+        (rate - r.packets_per_second) * elapsed / (elapsed + seconds(kRateMemory));
+    r.read_at = now;
   }
-  r.seen = counters;
-  r.read_at = now;
-  if (more.packets == 0) return;
-  r.last_hit = now;
-  stats_.packets += more.packets;
-  stats_.bytes += more.bytes;
-  answer(ref, AnswerKind::kReading, Refusal::kNone, more, now);
-}
-
-void Engine::check(Ref ref, Nanos now) {
-  Record& r = record(ref);
-  CardCounters counters = r.seen;
-  static_cast<void>(card_.read(r.rule, counters));
-  const CardCounters more = difference(ref, counters);
   r.seen = counters;
   if (more.packets != 0) r.last_hit = now;
   stats_.packets += more.packets;
   stats_.bytes += more.bytes;
+  return more;
+}
+
+void Engine::read_one(Ref ref, Nanos now) {
+  CardCounters counters;
+  if (!card_.read(record(ref).rule, counters)) return;
+  const CardCounters more = note_reading(ref, counters, now);
+  if (more.packets != 0) answer(ref, AnswerKind::kReading, Refusal::kNone, more, now);
+}
+
+void Engine::check(Ref ref, Nanos now) {
+  const Record& r = record(ref);
+  CardCounters counters = r.seen;
+  static_cast<void>(card_.read(r.rule, counters));
+  const CardCounters more = note_reading(ref, counters, now);
   answer(ref, AnswerKind::kChecked, Refusal::kNone, more, r.last_hit);
 }
 
@@ -280,26 +287,28 @@ bool Engine::read_counters(Nanos now) {
   return count != 0;
 }
 
-// Takes out the least busy rule if the newcomer is clearly busier. Only rules that have been read
-// since they came are known well enough to judge.
+// Takes out the least busy rule if the newcomer is clearly busier.
 bool Engine::evict_for(std::uint32_t packets_per_second, Nanos now) {
-  if (installed_.empty() || packets_per_second == 0) return false;
   const std::size_t looks = std::min(installed_.size(), kEvictionSample);
   std::size_t place = 0;
   if (looks < installed_.size()) {
     random_ = random_ * 1'664'525 + 1'013'904'223;
     place = random_ % installed_.size();
   }
-  Ref coldest = installed_[place];
-  for (std::size_t i = 1; i < looks; ++i) {
-    const Ref other = installed_[(place + i) % installed_.size()];
-    if (record(other).packets_per_second < record(coldest).packets_per_second) coldest = other;
+  float lowest = static_cast<float>(packets_per_second) / kEvictionMargin;
+  const Ref* coldest = nullptr;
+  for (std::size_t i = 0; i < looks; ++i) {
+    const Ref& candidate = installed_[(place + i) % installed_.size()];
+    const Record& r = record(candidate);
+    if (now < r.judged_from || r.packets_per_second >= lowest) continue;
+    lowest = r.packets_per_second;
+    coldest = &candidate;
   }
-  const float wanted = static_cast<float>(packets_per_second);
-  if (wanted < kEvictionMargin * record(coldest).packets_per_second) return false;
+  if (coldest == nullptr) return false;
   ++stats_.evicted;
-  remove(coldest, Refusal::evicted, now);
-  return record(coldest).state == State::kNone;
+  const Ref goes = *coldest;
+  remove(goes, Refusal::evicted, now);
+  return record(goes).state == State::kNone;
 }
 
 // A next hop's MAC has changed: rules that send to the old one go. Their flows come back with the

@@ -81,6 +81,7 @@ class Engine final {
     CardCounters seen;  // At the last reading.
     Nanos read_at = 0;
     Nanos last_hit = 0;
+    Nanos judged_from = 0;  // When its rate is known well enough to call it the coldest.
     float packets_per_second = 0;
     std::uint32_t serial = 0;
     std::uint32_t place = 0;  // In installed_ or stuck_.
@@ -105,6 +106,7 @@ class Engine final {
   void finish_removal(Ref ref, const CardCounters& final_counts, Nanos now);
   bool evict_for(std::uint32_t packets_per_second, Nanos now);
   bool read_counters(Nanos now);
+  CardCounters note_reading(Ref ref, const CardCounters& counters, Nanos now);
   void read_one(Ref ref, Nanos now);
   void retry_stuck(Nanos now);
   void follow_neighbors(Nanos now);

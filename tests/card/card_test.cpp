@@ -9,36 +9,6 @@
 namespace gannet::test {
 namespace {
 
-std::uint64_t software_packets(BenchSwitch& bench) {
-  std::uint64_t total = 0;
-  for (unsigned w = 0; w < bench.dataplane().worker_count(); ++w) {
-    for (const auto& port : bench.dataplane().worker(w).stats().ports) {
-      total += port.rx_packets.read();
-    }
-  }
-  return total;
-}
-
-std::uint64_t rules(BenchSwitch& bench) { return bench.offload()->status().stats.rules; }
-
-// Sends a frame and returns what came out, which must be one frame of the port.
-Bytes pass(BenchSwitch& bench, const std::string& from, const Bytes& frame, const std::string& to) {
-  bench.send(from, frame);
-  bench.run();
-  auto output = bench.take_output();
-  EXPECT_EQ(output[to].size(), 1u) << "out of " << to;
-  return output[to].size() == 1 ? output[to].front() : Bytes{};
-}
-
-// Whether a packet came to a worker.
-bool comes_to_software(BenchSwitch& bench, const std::string& from, const Bytes& frame) {
-  const std::uint64_t before = software_packets(bench);
-  bench.send(from, frame);
-  bench.run();
-  static_cast<void>(bench.take_output());
-  return software_packets(bench) != before;
-}
-
 // A conversation of vm1 with the remote VM, both directions on the card.
 void start_remote_udp(BenchSwitch& bench) {
   for (int i = 0; i < 2; ++i) {
@@ -320,53 +290,6 @@ TEST(Card, SendsToTheNewMacOfANextHop) {
   for (int i = 0; i < 40; ++i) out = pass(*bench, "vm1", request, "uplink");
   EXPECT_EQ(first_bytes(out, 6), Bytes(moved.bytes.begin(), moved.bytes.end()));
   EXPECT_EQ(rules(*bench), 2u);
-}
-
-// Many flows of vm1 to the internet, one packet of each in turn.
-void send_flows(BenchSwitch& bench, unsigned count, unsigned rounds) {
-  for (unsigned round = 0; round < rounds; ++round) {
-    for (unsigned i = 0; i < count; ++i) {
-      bench.send("vm1", from_vm1(kInternet).udp(static_cast<std::uint16_t>(1'000 + i), 53).bytes());
-      bench.run();
-      EXPECT_EQ(bench.take_output()["uplink"].size(), 1u);
-    }
-  }
-}
-
-std::string slots_for(std::uint64_t flows) {
-  // What the guards take comes on top.
-  const auto probe = make_world(kUnlimited);
-  return "profile=unlimited,slots=" +
-         std::to_string(probe->offload()->status().guard_count + flows);
-}
-
-TEST(Card, OfFortySlotsServesAHundredFlows) {  // O4, O9
-  const auto bench = make_world(slots_for(40));
-  send_flows(*bench, 100, 3);
-  EXPECT_EQ(rules(*bench), 40u);
-  const auto stats = bench->offload()->status().stats;
-  EXPECT_EQ(stats.full_at, 40u);
-  EXPECT_GE(stats.refusals[static_cast<std::size_t>(offload::Refusal::card_full)], 60u);
-  EXPECT_EQ(bench->drops().size(), 0u);
-  EXPECT_EQ(bench->miscounted(), "");
-}
-
-TEST(Card, MakesRoomForBusierFlows) {
-  const auto bench = make_world(slots_for(4));
-  send_flows(*bench, 4, 3);
-  EXPECT_EQ(rules(*bench), 4u);
-  for (int i = 0; i < 5; ++i) bench->advance(kNanosPerSecond);  // They have fallen silent.
-  const Bytes busy = from_vm1(kInternet).udp(9'999, 53).bytes();
-  for (int i = 0; i < 100; ++i) pass(*bench, "vm1", busy, "uplink");
-  EXPECT_EQ(rules(*bench), 4u);
-  EXPECT_EQ(bench->offload()->status().stats.evicted, 1u);
-  EXPECT_FALSE(comes_to_software(*bench, "vm1", busy));
-}
-
-TEST(Card, RespectsTheShareOfAnEni) {
-  const auto bench = make_world(kUnlimited, "offload: {max_rules_per_eni: 3}\n");
-  send_flows(*bench, 10, 3);
-  EXPECT_EQ(rules(*bench), 3u);
 }
 
 TEST(Card, WaitsForAsManyPacketsAsItIsTold) {

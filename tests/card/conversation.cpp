@@ -56,12 +56,13 @@ std::string world_policy(bool locked) {
 }
 
 std::unique_ptr<BenchSwitch> make_world(const std::string& card, const std::string& host_yaml,
-                                        unsigned worker_count) {
+                                        unsigned worker_count, bool is_live) {
   BenchConfig config;
   config.vm_ports = {"vm1", "vm2"};
   config.card = card;
   config.host_yaml = host_yaml;
   config.worker_count = worker_count;
+  config.is_live = is_live;
   config.seed = flows::HashSeed{{1, 2, 3, 4}};
   auto bench = BenchSwitch::create(config);
   if (!bench) {
@@ -71,7 +72,7 @@ std::unique_ptr<BenchSwitch> make_world(const std::string& card, const std::stri
   (*bench)->set_neighbor(kPeer, kHostMac);
   (*bench)->set_neighbor(kOtherPeer, kOtherHostMac);
   (*bench)->set_neighbor(Ip4{192, 0, 2, 1}, kRouterMac);
-  const auto applied = (*bench)->apply("world", world_policy());
+  const auto applied = (*bench)->apply("world", world_policy(), !is_live);
   EXPECT_TRUE(applied.has_value()) << (applied ? "" : applied.error().message);
   static_cast<void>((*bench)->take_output());
   return std::move(*bench);
@@ -101,6 +102,46 @@ Packet from_remote(const BenchSwitch& bench, const Mac& to_mac, const IpAddress&
 
 Packet from_internet(const BenchSwitch& bench, const IpAddress& to, IpFields fields) {
   return Packet().eth(kRouterMac, bench.uplink_mac()).ip(kInternet, to, std::move(fields));
+}
+
+Bytes frame_of_flow(unsigned flow) {
+  return from_vm1(kInternet).udp(static_cast<std::uint16_t>(1'000 + flow), 53).bytes();
+}
+
+void send_flows(BenchSwitch& bench, unsigned count, unsigned rounds) {
+  for (unsigned round = 0; round < rounds; ++round) {
+    for (unsigned flow = 0; flow < count; ++flow) {
+      pass(bench, "vm1", frame_of_flow(flow), "uplink");
+    }
+  }
+}
+
+std::uint64_t software_packets(BenchSwitch& bench) {
+  std::uint64_t total = 0;
+  for (unsigned w = 0; w < bench.dataplane().worker_count(); ++w) {
+    for (const auto& port : bench.dataplane().worker(w).stats().ports) {
+      total += port.rx_packets.read();
+    }
+  }
+  return total;
+}
+
+std::uint64_t rules(BenchSwitch& bench) { return bench.offload()->status().stats.rules; }
+
+Bytes pass(BenchSwitch& bench, const std::string& from, const Bytes& frame, const std::string& to) {
+  bench.send(from, frame);
+  bench.run();
+  auto output = bench.take_output();
+  EXPECT_EQ(output[to].size(), 1u) << "out of " << to;
+  return output[to].size() == 1 ? output[to].front() : Bytes{};
+}
+
+bool comes_to_software(BenchSwitch& bench, const std::string& from, const Bytes& frame) {
+  const std::uint64_t before = software_packets(bench);
+  bench.send(from, frame);
+  bench.run();
+  static_cast<void>(bench.take_output());
+  return software_packets(bench) != before;
 }
 
 }  // namespace gannet::test

@@ -37,7 +37,8 @@ inline constexpr std::uint32_t kOtherVni = 5'002;
 /// A switch with that policy in force. \param card devargs of the card; empty: none.
 [[nodiscard]] std::unique_ptr<BenchSwitch> make_world(const std::string& card,
                                                       const std::string& host_yaml = {},
-                                                      unsigned worker_count = 1);
+                                                      unsigned worker_count = 1,
+                                                      bool is_live = false);
 
 /// Frames as the VMs send them, to their gateway.
 [[nodiscard]] Packet from_vm1(const IpAddress& to, IpFields fields = {});
@@ -48,5 +49,20 @@ inline constexpr std::uint32_t kOtherVni = 5'002;
                                  std::uint8_t outer_tos = 0);
 [[nodiscard]] Packet from_internet(const BenchSwitch& bench, const IpAddress& to,
                                    IpFields fields = {});
+
+/// A flow of vm1 to the internet, told by its source port.
+[[nodiscard]] Bytes frame_of_flow(unsigned flow);
+/// Sends so many of them, one packet of each in turn; each must come out of the uplink.
+void send_flows(BenchSwitch& bench, unsigned count, unsigned rounds);
+
+/// Packets that workers have received.
+[[nodiscard]] std::uint64_t software_packets(BenchSwitch& bench);
+/// Rules of flows on the card.
+[[nodiscard]] std::uint64_t rules(BenchSwitch& bench);
+/// Sends a frame and returns what came out, which must be one frame of the port.
+Bytes pass(BenchSwitch& bench, const std::string& from, const Bytes& frame, const std::string& to);
+/// Sends a frame. \return whether it came to a worker.
+[[nodiscard]] bool comes_to_software(BenchSwitch& bench, const std::string& from,
+                                     const Bytes& frame);
 
 }  // namespace gannet::test

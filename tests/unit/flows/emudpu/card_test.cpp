@@ -3,8 +3,11 @@
 #include "tests/support/literals.hpp"
 #include "tests/unit/flows/emudpu/card_fixture.hpp"
 
+#include <array>
 #include <atomic>
+#include <random>
 #include <thread>
+#include <utility>
 
 namespace gannet::emudpu {
 namespace {
@@ -334,6 +337,67 @@ TEST_F(EmudpuCard, DestroyReturnsOnlyWhenNoPacketUsesTheRule) {
   asic.join();
   rte_flow_error ignored;
   ASSERT_EQ(card_->flush(proxy(), &ignored), 0);
+  EXPECT_EQ(card_->rules_in_use(), 0u);
+}
+
+// Three threads insert and delete at random while packets pass: a packet takes its own rule or
+// none. covers: O19
+TEST_F(EmudpuCard, ServesSeveralThreadsAtOnceWhilePacketsPass) {
+  constexpr std::uint16_t kPorts = 64;  // Of each thread; the last one's rule stays.
+  rte_flow_attr attr{};
+  attr.transfer = 1;
+  const auto write = [&](std::uint16_t first) {
+    std::array<Rule*, kPorts> rules{};
+    rte_flow_error error{};
+    std::minstd_rand random(first);
+    const auto insert = [&](std::uint16_t i) {
+      Items items = udp_pattern(static_cast<std::uint16_t>(first + i));
+      // What comes out tells which rule it was.
+      const rte_flow_action_set_tp mark{Be16(static_cast<std::uint16_t>(first + i)).raw()};
+      Actions actions;
+      actions.action(RTE_FLOW_ACTION_TYPE_SET_TP_SRC, mark).to_port(0);
+      rules[i] = card_->create(proxy(), attr, items.end(), actions.end(), &error);
+      EXPECT_NE(rules[i], nullptr) << error.message;
+    };
+    insert(kPorts - 1);
+    for (unsigned step = 0; step < 5'000; ++step) {
+      const auto i = static_cast<std::uint16_t>(random() % (kPorts - 1));
+      if (rules[i] == nullptr) {
+        insert(i);
+      } else {
+        EXPECT_EQ(card_->destroy(std::exchange(rules[i], nullptr), &error), 0) << error.message;
+      }
+    }
+  };
+  std::atomic<unsigned> running{3};
+  std::vector<std::thread> writers;
+  for (unsigned t = 0; t < 3; ++t) {
+    writers.emplace_back([&, t] {
+      write(static_cast<std::uint16_t>(2'000 + t * kPorts));
+      --running;
+    });
+  }
+  Bytes frame = udp_packet().bytes();
+  std::minstd_rand random(7);
+  unsigned hits = 0, misses = 0, wrong = 0;
+  do {
+    const auto port = static_cast<std::uint16_t>(2'000 + random() % (3 * kPorts));
+    store(frame.data() + 36, Be16(port));
+    const Outcome outcome = send(frame);
+    if (outcome.kind == Outcome::kProgram && outcome.bytes == frame) {
+      ++misses;
+    } else if (outcome.kind == Outcome::kWire &&
+               load<Be16>(outcome.bytes.data() + 34).host() == port) {
+      ++hits;
+    } else {
+      ++wrong;
+    }
+  } while (running.load() != 0);
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_GT(hits, 0u);
+  EXPECT_GT(misses, 0u);
+  ASSERT_EQ(card_->flush(proxy(), &error_), 0);
   EXPECT_EQ(card_->rules_in_use(), 0u);
 }
 
