@@ -67,6 +67,17 @@ void remove_stale_folders() {
   }
 }
 
+// The tap driver has the kernel send a real-time signal for each packet. Whoever gets it is woken:
+// that shall be the EAL's own threads, which exist by now. In the calling thread, and all that it
+// starts from here on, a sleep that is interrupted and gone on with grows by the timer's slack each
+// time, and would not end while packets come.
+void leave_packet_signals_to_eal_threads() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int number = SIGRTMIN; number <= SIGRTMAX; ++number) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 }  // namespace
 
 Result<Eal> Eal::start(const EalConfig& config) {
@@ -103,6 +114,7 @@ Result<Eal> Eal::start(const EalConfig& config) {
                 "; the daemon needs root (or CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK) and " +
                 std::to_string(config.memory_bytes >> 20) + " MiB of free memory");
   }
+  leave_packet_signals_to_eal_threads();
   return Eal(has_huge);
 }
 

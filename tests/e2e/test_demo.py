@@ -42,6 +42,15 @@ def test_demo_holds(run_number):
     assert left_behind(demo) == []
 
 
+def test_demo_holds_with_a_card():
+    """covers: O1 O2 O3 O7 O22"""
+    demo = start("--nic", "--seconds", "4")
+    text = demo.communicate(timeout=120)[0]
+    assert demo.returncode == 0, text
+    assert "FAIL" not in text and "takes the card" in text
+    assert left_behind(demo) == []
+
+
 @pytest.mark.parametrize("line", [0, 2, 7])
 def test_interrupted_demo_leaves_nothing(line):
     """Ctrl-C: the whole group gets SIGINT, in the middle of this line of the report."""
