@@ -97,6 +97,19 @@ def test_end_while_clients_are_busy(host):
     assert left_behind(host) == []
 
 
+def test_packet_signals_wake_no_thread_that_has_work(host):
+    """The kernel sends a real-time signal for each packet on a tap; they are for the EAL's threads."""
+    gannet = Gannet(host.lab, host, CONFIG)
+    real_time = sum(1 << (number - 1) for number in range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
+    blocked = {}
+    for task in pathlib.Path(f"/proc/{gannet.process.pid}/task").iterdir():
+        mask = re.search(r"SigBlk:\s+(\w+)", (task / "status").read_text())[1]
+        blocked[(task / "comm").read_text().strip()] = int(mask, 16) & real_time
+    assert blocked["gannetd"] == blocked["worker-0"] == real_time
+    assert blocked["eal-intr-thread"] == 0
+    assert gannet.stop() == 0
+
+
 def test_port_that_is_not_there(host):
     ports = {**CONFIG["ports"], "uplink": {"type": "af_packet", "interface": "nix0"}}
     assert_refused(host, try_to_start(host, ports=ports), "port uplink", "'nix0'", "ip link")
