@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // gannet-bench: measures the real worker with a real policy. It makes the connections, says so, and
-// then measures once for every line on its standard input, so that bench.py can alternate it with
+// then measures once for every line on its standard input, so that the scripts beside it can alternate it with
 // others on the same core.
 #include "bench/system/rig.hpp"
 #include "dataplane/eal.hpp"

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What all benchmarks share: the program that measures, huge pages, testpmd, tables and progress."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BENCH = ROOT / "build" / "bin" / "gannet-bench"
+RESULTS = ROOT / "bench" / "results"
+CORE = 1
+
+
+class BenchError(Exception):
+    """A program of the benchmark did not do what it should; the text says what."""
+
+
+def reserve_huge_pages(mib):
+    """Huge pages of 2 MiB for all programs; more are reserved if too few are there."""
+    path = pathlib.Path("/proc/sys/vm/nr_hugepages")
+    if int(path.read_text()) * 2 < mib:
+        path.write_text(str(mib // 2))
+
+
+def progress(text):
+    print(text, "...", file=sys.stderr, flush=True)
+
+
+class Measurer:
+    """gannet-bench with everything prepared: `ready` is its first line of JSON, and each `measure`
+    makes it measure once and returns that line."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([str(a) for a in (BENCH, *arguments)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.ready = self._read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise BenchError("gannet-bench ended early")
+        return json.loads(line)
+
+    def measure(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self._read()
+
+
+def stop(process, how=signal.SIGINT, patience_s=20):
+    """Ends a program that we started, at last by force."""
+    process.send_signal(how)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=patience_s)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def testpmd_mpps(files, buffers, seconds):
+    """Received packets of testpmd in io mode on the same files, Mpps."""
+    devices = [f"net_pcap{i},rx_pcap={file},infinite_rx=1" for i, file in enumerate(files)]
+    if len(devices) == 1:
+        devices.append("net_null0,no-rx=1")
+    memory = 256 + buffers * 3 // 1024
+    command = ["dpdk-testpmd", "-l", f"0,{CORE}", "--no-pci", "--in-memory", "-m", str(memory),
+               f"--file-prefix=bench{os.getpid()}"]
+    for device in devices:
+        command += ["--vdev", device]
+    command += ["--", "--forward-mode=io", "--nb-cores=1", f"--total-num-mbufs={buffers}",
+                "--stats-period=1", "--auto-start"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        rates = []
+        try:
+            # The first figures are of the start.
+            for line in run.stdout:
+                found = re.search(r"Rx-pps:\s+(\d+)", line)
+                if found:
+                    rates.append(int(found.group(1)))
+                if len(rates) >= 2 * (2 + max(1, round(seconds))):
+                    break
+        finally:
+            stop(run)
+    if len(rates) < 4:
+        raise BenchError("dpdk-testpmd showed no rates")
+    return (rates[-2] + rates[-1]) / 1e6
+
+
+def print_table(rows):
+    """One table for each run of rows with the same keys."""
+    while rows:
+        columns = list(rows[0])
+        count = next((i for i, row in enumerate(rows) if list(row) != columns), len(rows))
+        shown = [dict(zip(columns, columns)), *rows[:count]]
+        widths = [max(len(str(row[column])) for row in shown) for column in columns]
+        for row in shown:
+            print("  ".join(str(row[c]).ljust(w) for c, w in zip(columns, widths)).rstrip())
+        rows = rows[count:]
+
+
+def write_json(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=1) + "\n")
