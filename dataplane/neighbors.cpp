@@ -8,6 +8,10 @@ namespace {
 constexpr Ticks kProbeAfter = duration_ticks(30 * kNanosPerSecond);
 constexpr Ticks kAskEvery = duration_ticks(kNanosPerSecond);
 constexpr std::uint8_t kMaxQuestions = 3;
+// As long as Linux keeps a neighbour that has just been heard (its `locktime`); two questions in
+// this time, since one may be lost. A real fail-over takes as long.
+constexpr Ticks kDoubtFor = duration_ticks(kNanosPerSecond);
+constexpr Ticks kDoubtAgainAfter = duration_ticks(kNanosPerSecond / 2);
 
 }  // namespace
 
@@ -28,7 +32,13 @@ void NeighborTable::learn(Ip4 ip, const Mac& mac, Ticks now) {
   for (std::uint32_t i = 0; i < count; ++i) {
     Entry& e = entries_[i];
     if (e.ip != ip) continue;
-    set_mac(e, mac.raw());
+    std::uint64_t known = 0;
+    if (e.mac.compare_exchange_strong(known, mac.raw(), std::memory_order_relaxed)) {
+      change_count_.fetch_add(1, std::memory_order_release);
+    } else if (known != mac.raw()) {
+      e.claim.store(mac.raw(), std::memory_order_relaxed);
+      return;
+    }
     e.confirmed.store(now, std::memory_order_relaxed);
     e.is_wanted.store(false, std::memory_order_relaxed);
     return;
@@ -38,6 +48,34 @@ void NeighborTable::learn(Ip4 ip, const Mac& mac, Ticks now) {
 void NeighborTable::set_mac(Entry& e, std::uint64_t mac) {
   if (e.mac.exchange(mac, std::memory_order_relaxed) == mac) return;
   change_count_.fetch_add(1, std::memory_order_release);
+}
+
+// Decides about another host's claim to the address: the one that is known keeps it if it answers.
+// \return whether that one is to be asked now.
+bool NeighborTable::verify_claim(Entry& e, Ticks now) {
+  const std::uint64_t claim = e.claim.load(std::memory_order_relaxed);
+  if (claim == 0) return false;
+  const bool is_in_doubt = e.doubt_count != 0;
+  const Ticks confirmed = e.confirmed.load(std::memory_order_relaxed);
+  const bool is_over = is_in_doubt && reached(now, e.doubted + kDoubtFor);
+  if (is_in_doubt && reached(confirmed, e.doubted)) {
+    e.claim.store(0, std::memory_order_relaxed);
+    e.doubt_count = 0;
+    return false;
+  }
+  if (is_over || e.mac.load(std::memory_order_relaxed) == 0) {
+    set_mac(e, claim);
+    e.confirmed.store(now, std::memory_order_relaxed);
+    e.claim.store(0, std::memory_order_relaxed);
+    e.doubt_count = 0;
+    return false;
+  }
+  if (e.doubt_count == 2 || (is_in_doubt && !reached(now, e.doubted + kDoubtAgainAfter))) {
+    return false;
+  }
+  if (!is_in_doubt) e.doubted = now;
+  ++e.doubt_count;
+  return true;
 }
 
 // Whether a question about the entry is to be sent now.

@@ -44,8 +44,9 @@ class NeighborTable {
     entries_[index].is_wanted.store(true, std::memory_order_relaxed);
   }
 
-  /// Takes note of what an ARP message says of its sender; unknown addresses are ignored. Any
-  /// worker.
+  /// Takes note of what an ARP message says of its sender; unknown addresses are ignored. One that
+  /// has a MAC already keeps it until run() has asked there and nobody has answered: a message that
+  /// anybody can send does not take a host's traffic away from it. Any worker.
   void learn(Ip4 ip, const Mac& mac, Ticks now);
 
   /// Called by one worker a few times a second. Calls `ask(ip, mac)` for each question to send: mac
@@ -55,7 +56,7 @@ class NeighborTable {
     const std::uint32_t count = count_.load(std::memory_order_acquire);
     for (std::uint32_t i = 0; i < count; ++i) {
       Entry& e = entries_[i];
-      if (!is_due(e, now)) continue;
+      if (!(verify_claim(e, now) || is_due(e, now))) continue;
       ask(e.ip, Mac::from_raw(e.mac.load(std::memory_order_relaxed)));
     }
   }
@@ -66,11 +67,16 @@ class NeighborTable {
     std::atomic<std::uint64_t> mac{0};
     std::atomic<Ticks> confirmed{0};  // When it was last heard.
     std::atomic<bool> is_wanted{false};
-    Ticks asked = 0;                  // These two belong to the worker that runs.
+    std::atomic<std::uint64_t> claim{0};  // Another MAC that says it is the one; 0: none.
+    // These belong to the worker that runs.
+    Ticks asked = 0;
+    Ticks doubted = 0;                // When the claim was first looked at.
     std::uint8_t question_count = 0;  // Unanswered ones.
+    std::uint8_t doubt_count = 0;     // Questions about the claim.
   };
 
   [[nodiscard]] bool is_due(Entry& e, Ticks now);
+  [[nodiscard]] bool verify_claim(Entry& e, Ticks now);
   void set_mac(Entry& e, std::uint64_t mac);
 
   std::unique_ptr<Entry[]> entries_;

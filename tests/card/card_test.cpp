@@ -283,7 +283,10 @@ TEST(Card, SendsToTheNewMacOfANextHop) {
   start_remote_udp(*bench);
   const Bytes request = from_vm1(kRemote).udp(1000, 53).data(10).bytes();
   const Mac moved{{2, 0, 0, 0, 0, 0x77}};
+  bench->set_neighbor(kPeer, moved);
   bench->dataplane().neighbors().learn(kPeer, moved, to_ticks(bench->dataplane().clock().now()));
+  // Until the old one has been asked and is silent.
+  for (int tenth = 0; tenth < 13; ++tenth) bench->advance(100 * kNanosPerMilli);
   bench->run();
   EXPECT_EQ(rules(*bench), 1u);
   Bytes out = pass(*bench, "vm1", request, "uplink");
