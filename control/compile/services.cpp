@@ -53,13 +53,33 @@ dataplane::RouteTable compile_table(const CompileWork& work, const Vpc& vpc,
   return compiled;
 }
 
+// Of a VPC's gateways the first is for what has no public address of its own (layers/nat).
+bool serves_internet_routes(const CompileWork& work, const NatGateway& gateway) {
+  const auto& all = work.policy.nat_gateways;
+  const auto first = std::find_if(all.begin(), all.end(),
+                                  [&](const NatGateway& g) { return *g.vpc == *gateway.vpc; });
+  return first->name == gateway.name;
+}
+
+// Whether the ENI has an IPv4 address for which its public one does not stand: that is the first's.
+bool has_inside_address(const Eni& eni) {
+  const auto count =
+      std::count_if(eni.ips.begin(), eni.ips.end(), [](const auto& ip) { return ip->is_v4(); });
+  const bool has_public = std::any_of(eni.public_ips.begin(), eni.public_ips.end(),
+                                      [](const auto& ip) { return ip->is_v4(); });
+  return count > (has_public ? 1 : 0);
+}
+
 bool leads_to(const CompileWork& work, const Eni& eni, const NatGateway& gateway) {
   const Vpc& vpc = *work.policy.vpcs.find(*eni.vpc);
   const Subnet& subnet = *vpc.subnets.find(*eni.subnet);
   if (!subnet.route_table.is_given) return false;
   for (const Route& route : work.policy.route_tables.find(*subnet.route_table)->routes) {
     const ViaKind kind = route.via->kind();
-    if (kind == ViaKind::kInternet && *eni.vpc == *gateway.vpc) return true;
+    if (kind == ViaKind::kInternet && serves_internet_routes(work, gateway) &&
+        *eni.vpc == *gateway.vpc && has_inside_address(eni)) {
+      return true;
+    }
     if (kind == ViaKind::kNatGateway && *route.via->nat_gateway == gateway.name) return true;
   }
   return false;

@@ -97,8 +97,8 @@ TEST_F(Rehearsal, AddressesAreTranslatedOnTheWayOut) {
   EXPECT_EQ(public_ip.leaving.source, "203.0.113.11"_ip);
   EXPECT_EQ(public_ip.goes_to, "internet");
   const auto gateway = out("db-1", "8.8.8.8"_ip, 123, kProtocolUdp);
-  // The first address went to the first ENI of the VPC.
-  EXPECT_EQ(gateway.leaving.source, "203.0.113.21"_ip);
+  // The first address: the ENI with a public one of its own holds no ports of the gateway.
+  EXPECT_EQ(gateway.leaving.source, "203.0.113.20"_ip);
   EXPECT_EQ(gateway.leaving.source_port, 1024);
 }
 
