@@ -13,7 +13,9 @@
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace gannet::control {
 namespace {
@@ -47,10 +49,19 @@ std::shared_ptr<const SourceFile> read_stream(const std::string& name, std::FILE
 
 std::shared_ptr<const SourceFile> read_file(const std::string& path, Diagnostics& diagnostics) {
   if (path == "-") return read_stream("<stdin>", stdin, diagnostics);
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(path.c_str(), "rbe"),
-                                                               std::fclose);
-  if (stream == nullptr) {
+  // Without waiting: a pipe that nobody writes to would take for ever to open.
+  const int fd = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(
+      fd < 0 ? nullptr : fdopen(fd, "rb"), [](std::FILE* f) { return f ? std::fclose(f) : 0; });
+  struct stat status {};
+  if (stream == nullptr || fstat(fd, &status) != 0) {
     report_file(path, Slug::cannot_read, fmt::format("cannot open: {}", std::strerror(errno)),
+                diagnostics);
+    return nullptr;
+  }
+  if (!S_ISREG(status.st_mode)) {
+    report_file(path, Slug::cannot_read,
+                "is no regular file; what comes out of a pipe is read as '-', the standard input",
                 diagnostics);
     return nullptr;
   }
@@ -209,7 +220,15 @@ std::optional<std::vector<PolicyTest>> load_policy_tests(std::span<const Source>
 }
 
 std::optional<Loaded> load_any(std::span<const Source> sources, Diagnostics& diagnostics) {
-  return Loader(std::nullopt, diagnostics).load(sources);
+  auto loaded = Loader(std::nullopt, diagnostics).load(sources);
+  if (!loaded || loaded->policy || loaded->host || !loaded->tests.empty()) return loaded;
+  if (!diagnostics.has_errors() && !sources.empty()) {
+    diagnostics.error(Slug::no_document, {sources.front().file.get()},
+                      fmt::format("there is no document, neither a {} nor a {} nor a {}",
+                                  to_string(Kind::kPolicy), to_string(Kind::kHostConfig),
+                                  to_string(Kind::kPolicyTest)));
+  }
+  return std::nullopt;
 }
 
 }  // namespace gannet::control

@@ -41,7 +41,7 @@ struct Source {
 [[nodiscard]] std::optional<std::vector<PolicyTest>> load_policy_tests(
     std::span<const Source> sources, Diagnostics& diagnostics);
 
-/// What is to be found in some sources, whatever it is.
+/// What is to be found in some sources, whatever it is; one document at least.
 struct Loaded {
   std::optional<Policy> policy;
   std::optional<HostConfig> host;

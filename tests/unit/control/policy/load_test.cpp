@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace gannet::control {
 namespace {
@@ -68,6 +69,31 @@ TEST_F(Load, ADirectoryIsOnePolicy) {
   ASSERT_EQ(policy->prefix_lists.size(), 2U);
   EXPECT_EQ(policy->prefix_lists.begin()->name, "a");
   EXPECT_EQ(policy->sources.size(), 2U);
+}
+
+TEST_F(Load, WhatHoldsNoDocumentIsRefusedWhateverWasWanted) {
+  for (const std::string_view text : {"", "# Nothing.\n", "---\n"}) {
+    diagnostics_ = {};
+    const auto sources = open_sources(std::vector{write("empty.yaml", text)}, diagnostics_);
+    ASSERT_TRUE(sources);
+    EXPECT_FALSE(load_policy(*sources, diagnostics_));
+    diagnostics_ = {};
+    EXPECT_FALSE(load_any(*sources, diagnostics_)) << text;
+    ASSERT_EQ(diagnostics_.error_count(), 1U) << text;
+    EXPECT_EQ(diagnostics_.found().front().slug, Slug::no_document);
+  }
+}
+
+// A pipe without a writer, and a device without an end: neither is waited for.
+TEST_F(Load, OnlyRegularFilesAreRead) {
+  const std::string pipe = (directory_ / "pipe").string();
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::string& path : {pipe, std::string("/dev/zero"), std::string("/dev/null")}) {
+    diagnostics_ = {};
+    EXPECT_FALSE(load({path})) << path;
+    ASSERT_EQ(diagnostics_.error_count(), 1U) << path;
+    EXPECT_NE(diagnostics_.found().front().message.find("no regular file"), std::string::npos);
+  }
 }
 
 TEST_F(Load, TheSameNameInTwoFilesShowsBothPlaces) {
