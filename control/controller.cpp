@@ -47,9 +47,10 @@ bool has_pool(const Policy& policy, const std::string& pool) {
 Controller::Controller(const HostConfig& host, HostFacts facts, dataplane::Dataplane& dataplane,
                        OffloadManager* offload)
     : host_(host), facts_(std::move(facts)), dataplane_(dataplane), offload_(offload) {
-  history_.push_back({0, std::chrono::system_clock::now(), {}, {}});
+  history_.push_back(
+      std::make_shared<const Revision>(Revision{0, std::chrono::system_clock::now(), {}, {}}));
   // An empty policy is one: the switch answers for its underlay address and drops the rest by name.
-  const auto published = compile_and_publish(history_.back().policy, 0);
+  const auto published = compile_and_publish(current().policy, 0);
   GANNET_CHECK(published.has_value());
 }
 
@@ -85,8 +86,9 @@ ApplyResult Controller::apply(std::vector<PolicyText> texts, Diagnostics& diagno
     result.error = published.error().message;
     return result;
   }
-  history_.push_back({current().number + 1, std::chrono::system_clock::now(), std::move(texts),
-                      std::move(*policy)});
+  history_.push_back(std::make_shared<const Revision>(
+      Revision{current().number + 1, std::chrono::system_clock::now(), std::move(texts),
+               std::move(*policy)}));
   if (history_.size() > kMaxHistory) history_.pop_front();
   result.is_applied = true;
   result.generation = generation_;
@@ -95,15 +97,19 @@ ApplyResult Controller::apply(std::vector<PolicyText> texts, Diagnostics& diagno
 }
 
 ApplyResult Controller::rollback(std::uint32_t revision, Diagnostics& diagnostics) {
-  const auto found = std::find_if(history_.begin(), history_.end(), [revision](const Revision& r) {
-    return r.number == revision && !r.texts.empty();
+  const auto found = std::find_if(history_.begin(), history_.end(), [revision](const auto& r) {
+    return r->number == revision && !r->texts.empty();
   });
   if (found == history_.end()) {
     ApplyResult result;
     result.error = "there is no revision " + std::to_string(revision) + " to go back to";
     return result;
   }
-  return apply(found->texts, diagnostics);
+  return apply((*found)->texts, diagnostics);
+}
+
+std::string Controller::link_of(std::size_t port) const {
+  return port_watch_ == nullptr ? kLinkUp : port_watch_->link(port);
 }
 
 Result<void> Controller::recompile() {

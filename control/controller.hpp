@@ -10,6 +10,7 @@
 #include "control/policy/diff.hpp"
 #include "control/policy/host_config.hpp"
 #include "control/policy/load.hpp"
+#include "control/port_watch.hpp"
 #include "dataplane/dataplane.hpp"
 
 #include <chrono>
@@ -67,7 +68,8 @@ class Controller final {
   Controller(const HostConfig& host, HostFacts facts, dataplane::Dataplane& dataplane,
              OffloadManager* offload = nullptr);
 
-  /// Decodes and validates texts as one policy against this host. Nothing is changed.
+  /// Decodes and validates texts as one policy against this host. Nothing is changed, and nothing
+  /// read that ever changes: any thread may do it.
   [[nodiscard]] std::optional<Policy> check(const std::vector<PolicyText>& texts,
                                             Diagnostics& diagnostics) const;
 
@@ -103,10 +105,16 @@ class Controller final {
   void log_rule(const dataplane::News& match);
   [[nodiscard]] const std::deque<RuleLogEntry>& rule_log() const { return rule_log_; }
 
-  [[nodiscard]] const Revision& current() const { return history_.back(); }
-  [[nodiscard]] const std::deque<Revision>& history() const { return history_; }
+  [[nodiscard]] const Revision& current() const { return *history_.back(); }
+  /// Oldest first. A revision never changes: who keeps one may read it on any thread.
+  using History = std::deque<std::shared_ptr<const Revision>>;
+  [[nodiscard]] const History& history() const { return history_; }
   [[nodiscard]] const HostConfig& host() const { return host_; }
   [[nodiscard]] const HostFacts& facts() const { return facts_; }
+  /// Whether ports are up is known from then on. \param watch outlives the controller.
+  void watch_ports(const PortWatch& watch) { port_watch_ = &watch; }
+  /// The state of a port's link, as PortWatch has it; "up" while nobody watches.
+  [[nodiscard]] std::string link_of(std::size_t port) const;
   [[nodiscard]] const SnapshotNames& names() const { return names_; }
   [[nodiscard]] std::uint32_t generation() const { return generation_; }
   [[nodiscard]] dataplane::Dataplane& dataplane() { return dataplane_; }
@@ -128,7 +136,8 @@ class Controller final {
   Identities identities_;
   BackendStates backends_;
   std::map<BackendId, std::optional<std::chrono::steady_clock::time_point>> draining_until_;
-  std::deque<Revision> history_;
+  History history_;
+  const PortWatch* port_watch_ = nullptr;
   SnapshotNames names_;
   std::uint32_t generation_ = 0;
   std::deque<RuleLogEntry> rule_log_;

@@ -3,6 +3,7 @@
 
 #include "control/host_ports.hpp"
 #include "control/machine.hpp"
+#include "control/policy/render.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -23,6 +24,7 @@ namespace {
 constexpr std::uint32_t kMinBuffers = 8'192;
 constexpr std::uint64_t kBytesPerBuffer = 2'560;  // With headroom, at the usual MTU.
 constexpr timeval kDrainingTick{0, 200'000};
+constexpr timeval kPortTick{1, 0};
 constexpr timeval kUpkeepTick{0, 20'000};  // Adds to what a probe's answer takes.
 
 Ticks ticks(Duration duration) { return duration_ticks(static_cast<Nanos>(duration.count())); }
@@ -230,6 +232,8 @@ Result<void> Daemon::open_control() {
   }
   controller_ = std::make_unique<Controller>(host_, facts_of(host_, *dataplane_), *dataplane_,
                                              offload_.get());
+  port_watch_ = std::make_unique<PortWatch>(host_, *dataplane_);
+  controller_->watch_ports(*port_watch_);
   upkeep_ = std::make_unique<Upkeep>(*controller_, random_numbers());
   routes_ = std::make_unique<ApiRoutes>(base_, *controller_);
   if (!host_.metrics || !host_.metrics->listen.is_given) return {};
@@ -254,6 +258,9 @@ void Daemon::watch_signals() {
   }
   add_timer(kDrainingTick, [](evutil_socket_t, short, void* self) {
     static_cast<Daemon*>(self)->controller_->expire_draining(std::chrono::steady_clock::now());
+  });
+  add_timer(kPortTick, [](evutil_socket_t, short, void* self) {
+    static_cast<Daemon*>(self)->port_watch_->run();
   });
   add_timer(kUpkeepTick,
             [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->upkeep_->run(); });
@@ -283,8 +290,8 @@ void Daemon::tell_systemd(const char* state) const {
 }
 
 int Daemon::run() {
-  fmt::print("gannetd: forwarding on {} ports with {} workers; API on {}\n", host_.ports.size(),
-             dataplane_->worker_count(), *host_.api.socket);
+  fmt::print("gannetd: forwarding on {} with {}; API on {}\n", plural(host_.ports.size(), "port"),
+             plural(dataplane_->worker_count(), "worker"), *host_.api.socket);
   std::fflush(stdout);
   tell_systemd("READY=1");
   event_base_dispatch(base_);
@@ -299,6 +306,7 @@ Daemon::~Daemon() {
   routes_.reset();
   upkeep_.reset();
   controller_.reset();
+  port_watch_.reset();
   offload_.reset();
   dataplane_.reset();
   card_.reset();

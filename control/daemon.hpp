@@ -10,6 +10,7 @@
 #include "control/metrics.hpp"
 #include "control/offload_manager.hpp"
 #include "control/policy/host_config.hpp"
+#include "control/port_watch.hpp"
 #include "control/upkeep.hpp"
 #include "dataplane/dataplane.hpp"
 #include "dataplane/eal.hpp"
@@ -69,6 +70,7 @@ class Daemon final {
   std::optional<EmulatedCard> card_;
   std::unique_ptr<dataplane::Dataplane> dataplane_;
   std::unique_ptr<OffloadManager> offload_;  // Null: there is no card.
+  std::unique_ptr<PortWatch> port_watch_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<ApiRoutes> routes_;

@@ -23,29 +23,34 @@ std::string af_packet_ring(std::uint16_t mtu) {
   return fmt::format("blocksz={},framesz={},framecnt=1024,qpairs=1", block, frame);
 }
 
-// The MTU of a kernel interface, or -1 if there is none of that name.
-int interface_mtu(const std::string& name) {
+}  // namespace
+
+Interface look_up_interface(const std::string& name) {
+  Interface found;
   ifreq request{};
-  if (name.size() >= sizeof request.ifr_name) return -1;
+  if (name.size() >= sizeof request.ifr_name) return found;
   std::memcpy(request.ifr_name, name.c_str(), name.size());
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool is_there = fd >= 0 && ioctl(fd, SIOCGIFMTU, &request) == 0;
+  if (fd >= 0 && ioctl(fd, SIOCGIFMTU, &request) == 0) {
+    found.mtu = request.ifr_mtu;
+    if (ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+      found.flags = static_cast<unsigned short>(request.ifr_flags);
+    }
+  }
   if (fd >= 0) close(fd);
-  return is_there ? request.ifr_mtu : -1;
+  return found;
 }
-
-}  // namespace
 
 Result<void> check_interfaces(const HostConfig& host) {
   for (const HostPort& port : host.ports) {
-    if (port.type == PortType::kTap && interface_mtu(*port.interface) >= 0) {
+    if (port.type == PortType::kTap && look_up_interface(*port.interface).mtu >= 0) {
       return fail(
           fmt::format("port {}: there is an interface '{}' already; if it is no other "
                       "gannetd's: 'ip link del {}'",
                       port.name, *port.interface, *port.interface));
     }
     if (port.type != PortType::kAfPacket && port.type != PortType::kAfXdp) continue;
-    const int mtu = interface_mtu(*port.interface);
+    const int mtu = look_up_interface(*port.interface).mtu;
     if (mtu < 0) {
       return fail(fmt::format("port {}: there is no interface '{}' here; see 'ip link'", port.name,
                               *port.interface));

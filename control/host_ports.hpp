@@ -10,6 +10,13 @@
 
 namespace gannet::control {
 
+/// What the kernel says of an interface; an MTU of -1 if there is none of that name here.
+struct Interface {
+  int mtu = -1;
+  unsigned flags = 0;  // IFF_*.
+};
+[[nodiscard]] Interface look_up_interface(const std::string& name);
+
 /// The file of the emulated card's driver: it lies beside this program.
 [[nodiscard]] std::string emulated_card_driver();
 

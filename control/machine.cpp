@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/stat.h>
 
 namespace gannet::control {
 namespace {
@@ -98,6 +99,11 @@ std::vector<unsigned> allowed_cores() {
     if (CPU_ISSET(core, &set)) cores.push_back(core);
   }
   return cores;
+}
+
+std::uint64_t network_namespace() {
+  struct stat found {};
+  return stat("/proc/self/ns/net", &found) == 0 ? found.st_ino : 0;
 }
 
 std::vector<std::string> missing_capabilities() {

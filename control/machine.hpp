@@ -24,6 +24,8 @@ inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 [[nodiscard]] bool takes_huge_pages(const HostConfig& host);
 /// Cores that this process may run on.
 [[nodiscard]] std::vector<unsigned> allowed_cores();
+/// The number of the network namespace that this process is in; 0 if it cannot be told.
+[[nodiscard]] std::uint64_t network_namespace();
 /// Names of the capabilities that opening ports takes and this process lacks.
 [[nodiscard]] std::vector<std::string> missing_capabilities();
 

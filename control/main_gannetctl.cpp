@@ -7,9 +7,14 @@
 #include "control/cli/top.hpp"
 #include "control/policy/schema.hpp"
 
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
+#include <iostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -180,6 +185,23 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
   return app.exit(error) == 0 ? 0 : kUsage;
 }
 
+// What could not be written was not done, for whoever reads it.
+int finish(int status) {
+  const bool is_written = std::cout.flush().good() && std::fflush(stdout) == 0;
+  if (is_written && std::ferror(stdout) == 0) return status;
+  fmt::print(stderr, "gannetctl: cannot write the output: {}\n",
+             errno != 0 ? std::strerror(errno) : "it was cut off");
+  return EXIT_FAILURE;
+}
+
+int run(const CommandLine& line) {
+  try {
+    return finish(line.run());
+  } catch (const std::system_error& error) {  // From fmt::print().
+    return finish(EXIT_FAILURE);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -188,6 +210,11 @@ int main(int argc, char** argv) {
   line.online.socket = from_environment != nullptr ? from_environment : "/run/gannet/api.sock";
   line.app.require_subcommand(1);
   line.app.fallthrough();
+  line.app.set_version_flag("--version", "gannetctl " GANNET_VERSION, "which version this is");
+  line.app
+      .add_option("--timeout", line.online.timeout_seconds,
+                  "seconds that the daemon has for an answer (30)")
+      ->check(CLI::Range(0.1, 86'400.0));
   line.app.add_option("--socket", line.online.socket, "the daemon's socket; also GANNET_SOCKET");
   line.app.add_option("-o,--output", line.output, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
@@ -201,11 +228,11 @@ int main(int argc, char** argv) {
   try {
     line.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return report(line.app, error);
+    return finish(report(line.app, error));
   }
   line.online.is_json = line.offline.is_json = line.output == "json";
   // Of a command that judges files the diagnostics are the result.
   const bool wants_json = line.online.is_json && line.online.format == "text";
   line.offline.format = *parse_format(wants_json ? "json" : line.online.format);
-  return line.run();
+  return run(line);
 }

@@ -80,6 +80,7 @@ int main(int argc, char** argv) {
   std::string config;
   std::string policy;
   bool only_checks = false;
+  app.set_version_flag("--version", "gannetd " GANNET_VERSION, "which version this is");
   app.add_option("--config", config, "host configuration (kind: HostConfig)")->required();
   app.add_option("--policy", policy, "policy to start with: a file or a directory");
   app.add_flag("--check", only_checks, "only validate, then exit");

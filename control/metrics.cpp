@@ -107,6 +107,37 @@ void add_ports(std::string& out, Controller& c) {
   }
 }
 
+struct LossMetric {
+  std::string_view name;
+  std::string_view help;
+  std::uint64_t dataplane::PortLosses::*count;
+};
+constexpr LossMetric kLossMetrics[] = {
+    {"gannet_port_missed_packets_total", "Packets lost before a worker took them: queue full",
+     &dataplane::PortLosses::missed_packets},
+    {"gannet_port_damaged_packets_total", "Packets that the device received damaged",
+     &dataplane::PortLosses::error_packets},
+    {"gannet_port_bufferless_packets_total", "Packets for which the driver had no buffer",
+     &dataplane::PortLosses::no_buffer_packets},
+};
+
+// What only the devices know.
+void add_devices(std::string& out, Controller& c) {
+  const auto& names = c.facts().ports;
+  for (const LossMetric& metric : kLossMetrics) {
+    head(out, metric.name, metric.help, "counter");
+    for (std::size_t port = 0; port < names.size(); ++port) {
+      fmt::format_to(std::back_inserter(out), "{}{{port=\"{}\"}} {}\n", metric.name, names[port],
+                     c.dataplane().ports()[port].losses().*metric.count);
+    }
+  }
+  head(out, "gannet_port_up", "Whether the port's link is up", "gauge");
+  for (std::size_t port = 0; port < names.size(); ++port) {
+    fmt::format_to(std::back_inserter(out), "gannet_port_up{{port=\"{}\"}} {}\n", names[port],
+                   c.link_of(port) == kLinkUp ? 1 : 0);
+  }
+}
+
 void add_workers(std::string& out, Controller& c) {
   dataplane::Dataplane& dataplane = c.dataplane();
   for (const PathMetric& metric : kPathMetrics) {
@@ -152,6 +183,7 @@ evconnlistener* listen_on(event_base* base, const SocketAddress& address) {
 std::string metrics_text(Controller& controller) {
   std::string out;
   add_ports(out, controller);
+  add_devices(out, controller);
   add_workers(out, controller);
   head(out, "gannet_policy_revision", "Policy revision in force", "gauge");
   fmt::format_to(std::back_inserter(out), "gannet_policy_revision {}\n",

@@ -71,6 +71,16 @@ class UsageCommand final : public dataplane::WorkerCommand {
   std::vector<std::uint32_t>& counts_;
 };
 
+// Taken down by the policy, or cut off with its port.
+std::string state_of(Controller& c, const Eni& eni) {
+  if (eni.admin != AdminState::kUp) return "down";
+  if (!eni.port.is_given) return "up";
+  const auto& ports = c.facts().ports;
+  const auto at = std::find(ports.begin(), ports.end(), *eni.port);
+  const std::string link = c.link_of(static_cast<std::size_t>(at - ports.begin()));
+  return link == kLinkUp ? link : "port " + link;
+}
+
 Json show_enis(Controller& c) {
   const dataplane::Snapshot& snapshot = *c.dataplane().policy();
   std::vector<std::uint32_t> counts(snapshot.enis.size());
@@ -89,7 +99,7 @@ Json show_enis(Controller& c) {
                     {"ips", addresses_of(eni.ips)},
                     {"mac", gannet::to_string(*eni.mac)},
                     {"port", eni.port.is_given ? *eni.port : "-"},
-                    {"state", eni.admin == AdminState::kUp ? "up" : "down"},
+                    {"state", state_of(c, eni)},
                     {"security_groups", names_of(eni.security_groups)},
                     {"public_ip", addresses_of(eni.public_ips)},
                     {"worker", snapshot.enis[index].worker},
@@ -329,9 +339,11 @@ Json show_ports(Controller& c) {
       return sum(c, i, [member](const dataplane::PortCounters& p) { return (p.*member).read(); });
     };
     using P = dataplane::PortCounters;
+    const dataplane::PortLosses losses = c.dataplane().ports()[i].losses();
     rows.push_back({{"port", c.facts().ports[i]},
                     {"type", type_name(c.host().ports.find(c.facts().ports[i])->type)},
                     {"role", is_uplink ? "uplink" : "vm"},
+                    {"link", c.link_of(i)},
                     {"eni", is_uplink ? "-" : SnapshotNames::at(c.names().enis, binding.eni)},
                     {"worker", c.facts().worker_of_port[i]},
                     {"rx_packets", counter(&P::rx_packets)},
@@ -344,7 +356,10 @@ Json show_ports(Controller& c) {
                     {"card_tx_bytes", counter(&P::card_tx_bytes)},
                     {"originated", counter(&P::originated_packets)},
                     {"forwarded", counter(&P::forwarded_packets)},
-                    {"dropped", drops_of(c, i)}});
+                    {"dropped", drops_of(c, i)},
+                    {"rx_missed_packets", losses.missed_packets},
+                    {"rx_error_packets", losses.error_packets},
+                    {"rx_no_buffer_packets", losses.no_buffer_packets}});
   }
   return rows;
 }

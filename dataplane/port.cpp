@@ -106,6 +106,17 @@ Result<void> Port::start(const PortConfig& config, unsigned worker_count, rte_me
   return {};
 }
 
+bool Port::is_up() const {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(ethdev_, &link) != 0 || link.link_status == RTE_ETH_LINK_UP;
+}
+
+PortLosses Port::losses() const {
+  rte_eth_stats stats{};
+  if (rte_eth_stats_get(ethdev_, &stats) != 0) return {};
+  return {stats.imissed, stats.ierrors, stats.rx_nombuf};
+}
+
 Port::Port(Port&& other) noexcept
     : ethdev_(other.ethdev_),
       is_probed_(other.is_probed_),

@@ -21,6 +21,13 @@ struct PortConfig {
   bool is_on_card = false;  // A representor of the card that rules are for.
 };
 
+/// Packets that a device has received and could not give to a worker.
+struct PortLosses {
+  std::uint64_t missed_packets = 0;     // Its queue was full.
+  std::uint64_t error_packets = 0;      // They were damaged.
+  std::uint64_t no_buffer_packets = 0;  // The driver had no buffer for them.
+};
+
 class Port {
  public:
   /// Probes, configures and starts a device with as many queue pairs as it can give workers, at
@@ -38,6 +45,10 @@ class Port {
   [[nodiscard]] std::uint16_t ethdev() const { return ethdev_; }
   [[nodiscard]] std::uint16_t queue_count() const { return queue_count_; }
   [[nodiscard]] Mac mac() const { return mac_; }
+  /// What the driver knows of the link. Control thread, at any time.
+  [[nodiscard]] bool is_up() const;
+  /// As far as the driver counts them. Control thread, at any time.
+  [[nodiscard]] PortLosses losses() const;
 
  private:
   Port(std::uint16_t ethdev, bool is_probed) : ethdev_(ethdev), is_probed_(is_probed) {}

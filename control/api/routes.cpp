@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/api/routes.hpp"
 
+#include "control/api/parameters.hpp"
 #include "control/capture.hpp"
 #include "control/flow_view.hpp"
+#include "control/machine.hpp"
 #include "control/offload_view.hpp"
 #include "control/policy/json_value.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
+#include "control/policy/validate.hpp"
 #include "control/rehearsal.hpp"
 #include "control/top_view.hpp"
 #include "control/views.hpp"
@@ -19,6 +22,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace gannet::control {
 namespace {
@@ -111,16 +115,51 @@ std::string time_text(std::chrono::system_clock::time_point time) {
                      fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
 }
 
-// A packet as a policy test writes it, read by the same rules.
-std::optional<TestPacket> read_packet(const std::string& json, Diagnostics& diagnostics) {
+// What is wrong with a packet, in words: places in the text below mean nothing to its sender.
+std::string sentences(const Diagnostics& diagnostics) {
+  std::string text;
+  for (const Diagnostic& diagnostic : diagnostics.found()) {
+    text += (text.empty() ? "" : "; ") + diagnostic.message;
+  }
+  return text;
+}
+
+// A packet as a policy test writes it, read and checked by the same rules.
+Result<TestPacket> read_packet(const std::string& body, const Policy& policy) {
+  constexpr const char* kExample =
+      R"({"eni": "vm1", "proto": "tcp", "from": "8.8.8.8", "port": 443})";
+  const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
+  if (!json.is_object()) return fail(fmt::format("the body is no packet such as {}", kExample));
   const std::string text = fmt::format(
       "apiVersion: gannet/v1\nkind: PolicyTest\npolicy: any\n"
       "cases: [{{name: trace, packet: {}, expect: {{verdict: allow}}}}]\n",
-      json);
+      json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+  Diagnostics diagnostics;
   const std::vector<Source> sources{{std::make_shared<SourceFile>("trace", text), false}};
-  const auto tests = load_policy_tests(sources, diagnostics);
-  if (!tests || diagnostics.has_errors() || tests->front().cases.size() != 1) return std::nullopt;
+  auto tests = load_policy_tests(sources, diagnostics);
+  if (tests && !diagnostics.has_errors()) {
+    tests->front().policy = {};
+    validate(tests->front(), policy, diagnostics);
+  }
+  if (!tests || diagnostics.has_errors() || tests->front().cases.size() != 1) {
+    return fail("no packet can be made of it: " + sentences(diagnostics));
+  }
   return tests->front().cases.front().packet;
+}
+
+// ENIs of this host that may take every place in their worker's table of connections, if there are
+// others from which to take them.
+std::size_t unlimited_enis(const Controller& controller) {
+  std::size_t here = 0;
+  std::size_t unlimited = 0;
+  for (const Eni& eni : controller.current().policy.enis) {
+    if (!eni.port.is_given) continue;
+    ++here;
+    if (eni.qos.max_flows == 0 || eni.qos.max_flows >= controller.host().capacity.connections) {
+      ++unlimited;
+    }
+  }
+  return here > 1 ? unlimited : 0;
 }
 
 void free_event(event* e) {
@@ -164,15 +203,16 @@ struct ApiRoutes::Waiter {
 };
 
 ApiRoutes::ApiRoutes(event_base* base, Controller& controller)
-    : base_(base), controller_(controller) {}
+    : base_(base), controller_(controller), background_(base) {}
 
 ApiRoutes::~ApiRoutes() { take_guard_away(); }
 
 void ApiRoutes::handle(const ApiRequest& request, ApiReply reply) {
+  if (const auto flaw = flaw_of_query(request); !flaw.empty()) return reply(refuse(flaw));
   if (request.method == "GET") return reply(get(request));
   if (request.path == "/v1/apply") return apply(request, std::move(reply));
   if (request.path == "/v1/rollback") return rollback(request, std::move(reply));
-  if (request.path == "/v1/plan") return reply(plan(request));
+  if (request.path == "/v1/plan") return plan(request, std::move(reply));
   if (request.path == "/v1/trace") return reply(trace(request));
   if (request.path == "/v1/confirm") return reply(confirm());
   if (request.path == "/v1/offload") return reply(set_offload(request));
@@ -209,13 +249,20 @@ ApiResponse ApiRoutes::get(const ApiRequest& request) {
     }
     return answer({{"revision", controller_.current().number}, {"files", std::move(files)}});
   }
-  if (request.path == "/v1/status") {
-    return answer({{"revision", controller_.current().number},
-                   {"generation", controller_.generation()},
-                   {"conforming_generation", controller_.dataplane().conforming_generation()},
-                   {"workers", controller_.dataplane().worker_count()}});
-  }
+  if (request.path == "/v1/status") return status();
   return refuse("there is no GET " + request.path, 404);
+}
+
+ApiResponse ApiRoutes::status() {
+  Json json{{"revision", controller_.current().number},
+            {"generation", controller_.generation()},
+            {"conforming_generation", controller_.dataplane().conforming_generation()},
+            {"workers", controller_.dataplane().worker_count()},
+            {"unlimited_enis", unlimited_enis(controller_)},
+            {"pid", getpid()},
+            {"network_namespace", network_namespace()}};
+  if (unconfirmed_) json["unconfirmed_goes_back_to"] = unconfirmed_->revision;
+  return answer(json);
 }
 
 ApiResponse ApiRoutes::get_flows(const ApiRequest& request) {
@@ -274,9 +321,8 @@ ApiResponse ApiRoutes::explain(const ApiRequest& request) {
 }
 
 ApiResponse ApiRoutes::trace(const ApiRequest& request) {
-  Diagnostics diagnostics;
-  const auto packet = read_packet(request.body, diagnostics);
-  if (!packet) return refuse(render(Format::kText, diagnostics, "trace"));
+  const auto packet = read_packet(request.body, controller_.current().policy);
+  if (!packet) return refuse(packet.error().message);
   const auto result = rehearse(*packet, *controller_.dataplane().policy(), controller_.names());
   if (!result) return refuse(result.error().message);
   return answer({{"verdict", result->is_allowed() ? "allow" : "deny"},
@@ -288,14 +334,19 @@ ApiResponse ApiRoutes::trace(const ApiRequest& request) {
                  {"steps", describe(*result, controller_.names())}});
 }
 
-ApiResponse ApiRoutes::plan(const ApiRequest& request) {
-  const auto texts = texts_of(request.body);
-  if (!texts) return refuse("the body is not {\"files\": [{\"name\": .., \"text\": ..}]}");
-  Diagnostics diagnostics;
-  const auto policy = controller_.check(*texts, diagnostics);
-  Json json{{"ok", policy.has_value()}, {"diagnostics", to_json(diagnostics, request)}};
-  if (policy) json["changes"] = to_json(diff(controller_.current().policy, *policy));
-  return answer(json, policy ? 200 : 422);
+// Reads nothing but the revision in force when it was asked for, which never changes.
+void ApiRoutes::plan(const ApiRequest& request, ApiReply reply) {
+  auto job = [request, current = controller_.history().back(), &controller = controller_] {
+    const auto texts = texts_of(request.body);
+    if (!texts) return refuse("the body is not {\"files\": [{\"name\": .., \"text\": ..}]}");
+    Diagnostics diagnostics;
+    const auto policy = controller.check(*texts, diagnostics);
+    Json json{{"ok", policy.has_value()}, {"diagnostics", to_json(diagnostics, request)}};
+    if (policy) json["changes"] = to_json(diff(current->policy, *policy));
+    return answer(json, policy ? 200 : 422);
+  };
+  if (background_.run(std::move(job), reply)) return;
+  reply(refuse("too many plans at once: try again later", 503));
 }
 
 void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
@@ -316,24 +367,33 @@ void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
   const std::uint32_t before = controller_.current().number;
   Diagnostics diagnostics;
   const ApplyResult result = controller_.apply(std::move(*texts), diagnostics, expected);
+  std::optional<Unconfirmed> ended;
   if (result.is_applied) {
-    take_guard_away();
-    if (confirm_within && result.revision != before) guard(*confirm_within, before);
+    ended = end_guard();
+    // What was never confirmed is nothing to go back to.
+    const std::uint32_t back_to = ended ? ended->revision : before;
+    if (confirm_within && result.revision != back_to) guard(*confirm_within, back_to);
   }
-  finish_apply(result, diagnostics, request, std::move(reply));
+  if (unconfirmed_) ended.reset();  // It goes on with another policy, or for longer.
+  finish_apply(result, diagnostics, ended, request, std::move(reply));
 }
 
 void ApiRoutes::rollback(const ApiRequest& request, ApiReply reply) {
   const auto revision = number(request, "revision", kAnyRevision);
   if (!revision) return reply(refuse(revision.error().message));
+  if (*revision == kAnyRevision) {
+    return reply(refuse("say what to go back to: revision=N, one of those of GET /v1/history"));
+  }
   Diagnostics diagnostics;
   const ApplyResult result = controller_.rollback(revision_of(*revision), diagnostics);
-  if (result.is_applied) take_guard_away();
-  finish_apply(result, diagnostics, request, std::move(reply));
+  std::optional<Unconfirmed> ended;
+  if (result.is_applied) ended = end_guard();
+  finish_apply(result, diagnostics, ended, request, std::move(reply));
 }
 
 void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagnostics,
-                             const ApiRequest& request, ApiReply reply) {
+                             const std::optional<Unconfirmed>& ended, const ApiRequest& request,
+                             ApiReply reply) {
   if (!result.error.empty()) return reply(refuse(result.error, 409));
   Json json{{"ok", result.is_applied},
             {"revision", result.revision},
@@ -342,6 +402,9 @@ void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagn
             {"changes", to_json(result.changes)}};
   if (!result.is_applied) return reply(answer(json, 422));
   if (unconfirmed_) json["unconfirmed_goes_back_to"] = unconfirmed_->revision;
+  if (ended) {
+    json["ended_guard"] = {{"revision", ended->guarded}, {"went_back_to", ended->revision}};
+  }
   if (query(request, "wait").empty()) return reply(answer(json));
   const bool waits_for_card = query(request, "wait") == "hw";
   auto* const waiter =
@@ -352,7 +415,7 @@ void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagn
 
 // Takes an apply back after a while, unless it is confirmed before.
 void ApiRoutes::guard(std::chrono::nanoseconds within, std::uint32_t before) {
-  unconfirmed_ = Unconfirmed{before, nullptr};
+  unconfirmed_ = Unconfirmed{controller_.current().number, before, nullptr};
   unconfirmed_->timer = evtimer_new(
       base_,
       [](evutil_socket_t, short, void* self) {
@@ -367,6 +430,12 @@ void ApiRoutes::guard(std::chrono::nanoseconds within, std::uint32_t before) {
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(within).count();
   const timeval delay{us / 1'000'000, us % 1'000'000};
   event_add(unconfirmed_->timer, &delay);
+}
+
+std::optional<ApiRoutes::Unconfirmed> ApiRoutes::end_guard() {
+  const std::optional<Unconfirmed> ended = unconfirmed_;
+  take_guard_away();
+  return ended;
 }
 
 void ApiRoutes::take_guard_away() {
@@ -390,7 +459,8 @@ ApiResponse ApiRoutes::confirm() {
 
 ApiResponse ApiRoutes::history() const {
   Json rows = Json::array();
-  for (const Revision& revision : controller_.history()) {
+  for (const auto& entry : controller_.history()) {
+    const Revision& revision = *entry;
     if (revision.number == 0) continue;
     Json files = Json::array();
     for (const PolicyText& text : revision.texts) files.push_back(text.name);

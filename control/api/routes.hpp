@@ -3,6 +3,7 @@
 // and an error is {"error": "one sentence with the fix"}. Control thread only.
 #pragma once
 
+#include "control/api/background.hpp"
 #include "control/api/server.hpp"
 #include "control/controller.hpp"
 
@@ -31,25 +32,31 @@ class ApiRoutes final {
   struct Waiter;  // An apply whose sender waits until every connection conforms.
   // An apply that is taken back unless it is confirmed.
   struct Unconfirmed {
+    std::uint32_t guarded;   // That waits for the confirmation.
     std::uint32_t revision;  // To go back to.
     event* timer;
   };
 
   [[nodiscard]] ApiResponse get(const ApiRequest& request);
+  [[nodiscard]] ApiResponse status();
   [[nodiscard]] ApiResponse get_flows(const ApiRequest& request);
   [[nodiscard]] ApiResponse flush(const ApiRequest& request);
   [[nodiscard]] ApiResponse explain(const ApiRequest& request);
   [[nodiscard]] ApiResponse capture(const ApiRequest& request);
   [[nodiscard]] ApiResponse trace(const ApiRequest& request);
-  [[nodiscard]] ApiResponse plan(const ApiRequest& request);
   [[nodiscard]] ApiResponse history() const;
   [[nodiscard]] ApiResponse confirm();
   [[nodiscard]] ApiResponse set_offload(const ApiRequest& request);
+  void plan(const ApiRequest& request, ApiReply reply);
   void apply(const ApiRequest& request, ApiReply reply);
   void rollback(const ApiRequest& request, ApiReply reply);
   void finish_apply(const ApplyResult& result, const Diagnostics& diagnostics,
-                    const ApiRequest& request, ApiReply reply);
+                    const std::optional<Unconfirmed>& ended, const ApiRequest& request,
+                    ApiReply reply);
   void guard(std::chrono::nanoseconds within, std::uint32_t before);
+  // Whatever is put in force by hand ends the wait for a confirmation of what was before it.
+  // \return what has ended, for the answer; null if nothing has waited.
+  [[nodiscard]] std::optional<Unconfirmed> end_guard();
   void take_guard_away();
 
   event_base* base_;
@@ -57,6 +64,7 @@ class ApiRoutes final {
   std::optional<Unconfirmed> unconfirmed_;
   std::unique_ptr<TopSampler> top_;   // From when somebody asked first.
   std::unique_ptr<Capture> capture_;  // One at a time.
+  Background background_;
 };
 
 }  // namespace gannet::control

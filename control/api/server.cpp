@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include <event2/buffer.h>
@@ -39,16 +40,19 @@ Result<sockaddr_un> address_of(const std::string& socket) {
   return address;
 }
 
-std::map<std::string, std::string> query_of(const evhttp_uri* uri) {
+// Nothing if it is not like key=value&key=value, each key once.
+std::optional<std::map<std::string, std::string>> query_of(const evhttp_uri* uri) {
   std::map<std::string, std::string> query;
   const char* const text = evhttp_uri_get_query(uri);
+  if (text == nullptr || *text == '\0') return query;
   evkeyvalq values;
-  if (text == nullptr || evhttp_parse_query_str(text, &values) != 0) return query;
+  if (evhttp_parse_query_str(text, &values) != 0) return std::nullopt;
+  bool is_once = true;
   for (const evkeyval* v = values.tqh_first; v != nullptr; v = v->next.tqe_next) {
-    query.emplace(v->key, v->value);
+    is_once &= query.emplace(v->key, v->value).second;
   }
   evhttp_clear_headers(&values);
-  return query;
+  return is_once ? std::optional(std::move(query)) : std::nullopt;
 }
 
 std::string body_of(evhttp_request* request) {
@@ -68,6 +72,13 @@ void send(evhttp_request* request, const ApiResponse& response) {
 }
 
 // A chunked answer. `request` becomes null when the connection closes.
+void refuse(evhttp_request* request, int status, const char* json) {
+  ApiResponse response;
+  response.status = status;
+  response.body = json;
+  send(request, response);
+}
+
 class HttpStream final : public ApiStream {
  public:
   HttpStream(std::shared_ptr<evhttp_request*> request, const std::string& content_type)
@@ -161,7 +172,8 @@ Result<void> ApiServer::bind(event_base* base) {
   evhttp_set_max_body_size(http_, static_cast<ssize_t>(kMaxBodyBytes));
   // A client that sends nothing, or half of something, does not keep its connection for ever.
   evhttp_set_timeout(http_, kIdleSeconds);
-  evhttp_set_allowed_methods(http_, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+  // All that libevent knows: its own refusals are HTML, ours are JSON.
+  evhttp_set_allowed_methods(http_, 0xffff);
   evhttp_set_gencb(http_, &ApiServer::on_request, this);
   evhttp_bind_listener(http_, listener);
   return {};
@@ -169,11 +181,21 @@ Result<void> ApiServer::bind(event_base* base) {
 
 void ApiServer::on_request(evhttp_request* request, void* self) {
   const evhttp_uri* const uri = evhttp_request_get_evhttp_uri(request);
+  const auto method = evhttp_request_get_command(request);
+  if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_POST) {
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, POST");
+    return refuse(request, 405, R"({"error":"there are GET and POST, no other methods"})");
+  }
   ApiRequest parsed;
-  parsed.method = evhttp_request_get_command(request) == EVHTTP_REQ_POST ? "POST" : "GET";
+  parsed.method = method == EVHTTP_REQ_POST ? "POST" : "GET";
   const char* const path = evhttp_uri_get_path(uri);
   parsed.path = path == nullptr ? "/" : path;
-  parsed.query = query_of(uri);
+  auto query = query_of(uri);
+  if (!query) {
+    return refuse(request, 400,
+                  R"({"error":"the query is not like key=value&key=value, each key once"})");
+  }
+  parsed.query = std::move(*query);
   parsed.body = body_of(request);
   auto& server = *static_cast<ApiServer*>(self);
   evhttp_connection* const connection = evhttp_request_get_connection(request);

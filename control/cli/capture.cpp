@@ -3,6 +3,7 @@
 
 #include "control/api/client.hpp"
 #include "control/cli/exit_status.hpp"
+#include "control/policy/render.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -76,14 +77,17 @@ int capture_packets(const OnlineOptions& options, const CaptureOptions& capture)
   bool can_write = true;
   stop_at(SIGINT);
   stop_at(SIGTERM);
-  const auto answer = stream_from_daemon(options.socket, target, [&](std::string_view piece) {
-    // Not before there is something for it: a refused capture leaves no empty file.
-    if (!file) file = open_output(capture.file);
-    can_write = file && std::fwrite(piece.data(), 1, piece.size(), file.get()) == piece.size() &&
-                std::fflush(file.get()) == 0;
-    packets.add(piece);
-    return can_write;
-  });
+  const Patience patience(options.timeout_seconds);
+  const auto answer =
+      stream_from_daemon(options.socket, target, patience, [&](std::string_view piece) {
+        // Not before there is something for it: a refused capture leaves no empty file.
+        if (!file) file = open_output(capture.file);
+        can_write = file &&
+                    std::fwrite(piece.data(), 1, piece.size(), file.get()) == piece.size() &&
+                    std::fflush(file.get()) == 0;
+        packets.add(piece);
+        return can_write;
+      });
   if (!answer || answer->status != kOk) {
     fmt::print(stderr, "gannetctl: {}\n", answer ? error_of(answer->body) : answer.error().message);
     return kFailed;
@@ -95,7 +99,7 @@ int capture_packets(const OnlineOptions& options, const CaptureOptions& capture)
   if (options.is_json && capture.file != "-") {
     fmt::print("{}\n", nlohmann::json{{"packets", packets.count()}, {"file", capture.file}}.dump());
   } else {
-    fmt::print(stderr, "{} packets captured\n", packets.count());
+    fmt::print(stderr, "{} captured\n", plural(packets.count(), "packet"));
   }
   return kDone;
 }

@@ -208,12 +208,47 @@ void check_port(Findings& findings, const HostConfig& host, const HostPort& port
   }
 }
 
-void check_daemon(Findings& findings, const std::string& socket) {
-  const auto status = call_daemon(socket, "/v1/status", "");
+// What the daemon sees of its ports, which may be in another network namespace than this program.
+void check_links(Findings& findings, const std::string& socket, Patience patience) {
+  const auto answer = call_daemon(socket, "/v1/show/port", "", patience);
+  const Json rows = answer ? Json::parse(answer->body, nullptr, false) : Json::array();
+  if (!rows.is_array()) return;
+  for (const Json& row : rows) {
+    const std::string link = row.value("link", "up");
+    if (link == "up") continue;
+    std::string fix = "look at its interface and at what is at its other end";
+    if (link == "gone" || link == "replaced")
+      fix = "make its interface again, then restart gannetd";
+    if (link.starts_with("mtu")) fix = "ip link set DEV mtu, to what underlay.mtu says at least";
+    findings.bad("link of " + row.value("port", "?"), link, fix);
+  }
+}
+
+void check_daemon(Findings& findings, const std::string& socket, Patience patience) {
+  const auto status = call_daemon(socket, "/v1/status", "", patience);
+  if (!status && status.error().has_taken_the_call) {
+    return findings.bad("daemon", status.error().message, "look what it does: 'ps', its log");
+  }
   if (!status) return findings.warn("daemon", "none answers on " + socket, "start gannetd");
   const Json json = Json::parse(status->body, nullptr, false);
   if (!json.is_object() || !json.contains("revision")) {
     return findings.bad("daemon", "something else answers on " + socket, "look who has it");
+  }
+  check_links(findings, socket, patience);
+  if (json.value("network_namespace", std::uint64_t{0}) != network_namespace()) {
+    findings.warn("network namespace", "gannetd runs in another one than this doctor looks from",
+                  fmt::format("for its interfaces: nsenter --net=/proc/{}/ns/net gannetctl doctor",
+                              json.value("pid", 0)));
+  }
+  if (const auto back_to = json.find("unconfirmed_goes_back_to"); back_to != json.end()) {
+    findings.warn("policy",
+                  fmt::format("waits for a confirmation, else goes back to revision {}",
+                              back_to->get<unsigned>()),
+                  "gannetctl confirm, or gannetctl rollback");
+  }
+  if (const auto count = json.value("unlimited_enis", std::size_t{0}); count != 0) {
+    findings.warn("connection table", fmt::format("{} may fill it alone", plural(count, "ENI")),
+                  "give ENIs a share of capacity.connections: qos.max_flows in the policy");
   }
   if (json["conforming_generation"] < json["generation"]) {
     return findings.warn("daemon", "some connections do not conform to the policy yet",
@@ -248,7 +283,7 @@ int examine(const OnlineOptions& options, const std::string& config) {
     check_socket_folder(findings, *host->api.socket, "API socket");
     socket = *host->api.socket;
   }
-  check_daemon(findings, socket);
+  check_daemon(findings, socket, Patience(options.timeout_seconds));
   if (options.is_json) {
     fmt::print("{}\n", findings.rows().dump(2));
   } else {

@@ -16,6 +16,8 @@
 namespace gannet::control {
 namespace {
 
+constexpr double kConformanceSeconds = 30;
+
 void print_rows(const OnlineOptions& options, const Json& rows) {
   fmt::print("{}{}", options.is_json ? rows.dump(2) : format_table(rows),
              options.is_json ? "\n" : "");
@@ -76,6 +78,21 @@ Json number_or_text(const std::string& value) {
   return is_number ? Json(std::stoul(value)) : Json(value);
 }
 
+// As with Junos' `commit confirmed`: whatever is committed next confirms.
+void print_ended_guard(const Json& answer) {
+  const auto ended = answer.find("ended_guard");
+  if (ended == answer.end()) return;
+  const auto guarded = (*ended)["revision"].get<unsigned>();
+  const auto back_to = (*ended)["went_back_to"].get<unsigned>();
+  if (guarded == answer["revision"].get<unsigned>()) {
+    fmt::print("it is confirmed by this: it does not go back to revision {} any more\n", back_to);
+  } else {
+    fmt::print(
+        "revision {} was not confirmed yet; now nothing goes back to revision {} by itself\n",
+        guarded, back_to);
+  }
+}
+
 int print_apply(const OnlineOptions& options, const Json& answer) {
   print_diagnostics(answer);
   const bool is_applied = answer["ok"].get<bool>();
@@ -84,8 +101,8 @@ int print_apply(const OnlineOptions& options, const Json& answer) {
     fmt::print("{}\n", answer.dump(2));
   } else if (is_applied) {
     print_changes(answer["changes"]);
-    fmt::print("revision {} is in force ({} changes)", answer["revision"].get<unsigned>(),
-               answer["changes"].size());
+    fmt::print("revision {} is in force ({})", answer["revision"].get<unsigned>(),
+               plural(answer["changes"].size(), "change"));
     if (answer.contains("waited_ms")) {
       fmt::print("; {} after {:.1f} ms",
                  conforms ? "every connection conforms" : "some connections still do not conform",
@@ -96,6 +113,7 @@ int print_apply(const OnlineOptions& options, const Json& answer) {
       fmt::print("it goes back to revision {} in time unless 'gannetctl confirm' is said\n",
                  back_to->get<unsigned>());
     }
+    print_ended_guard(answer);
   }
   return is_applied && conforms ? kDone : kFailed;
 }
@@ -104,12 +122,17 @@ int print_apply(const OnlineOptions& options, const Json& answer) {
 
 std::optional<nlohmann::ordered_json> ask(const OnlineOptions& options, const std::string& target,
                                           const std::string& body) {
-  const auto answer = call_daemon(options.socket, target, body);
+  const auto answer = call_daemon(options.socket, target, body, Patience(options.timeout_seconds));
   if (!answer) {
     fmt::print(stderr, "gannetctl: {}\n", answer.error().message);
     return std::nullopt;
   }
   Json json = Json::parse(answer->body, nullptr, false);
+  // The one answer that is not of the daemon's making: libevent's, before it has read the request.
+  if (answer->status == 413) {
+    fmt::print(stderr, "gannetctl: the files are larger than the 128 MiB that the daemon takes\n");
+    return std::nullopt;
+  }
   if (json.is_discarded()) {
     fmt::print(stderr, "gannetctl: the daemon's answer is not JSON\n");
     return std::nullopt;
@@ -153,7 +176,7 @@ int flush_flows(const OnlineOptions& options, const std::vector<std::string>& fi
   if (options.is_json) {
     fmt::print("{}\n", answer->dump(2));
   } else {
-    fmt::print("{} flows ended\n", (*answer)["flushed"].get<std::size_t>());
+    fmt::print("{} ended\n", plural((*answer)["flushed"].get<std::size_t>(), "flow"));
   }
   return kDone;
 }
@@ -215,7 +238,7 @@ int plan_policy(const OnlineOptions& options, const std::vector<std::string>& fi
     fmt::print("{}\n", changes.dump(2));
   } else {
     print_changes(changes);
-    fmt::print("{} changes\n", changes.size());
+    fmt::print("{}\n", plural(changes.size(), "change"));
   }
   return changes.empty() ? kDone : kChanges;
 }
@@ -227,7 +250,10 @@ int apply_policy(const OnlineOptions& options, const ApplyOptions& apply) {
       fmt::format("/v1/apply?format={}&subject={}&wait={}&confirm={}&expect={}", options.format,
                   url_encode(subject_of(apply.files)), url_encode(apply.wait),
                   url_encode(apply.confirm), url_encode(apply.expect));
-  const auto answer = ask(options, target, *body);
+  OnlineOptions patient = options;
+  // The daemon waits for the connections as long before it gives up (docs/api.md).
+  if (!apply.wait.empty()) patient.timeout_seconds += kConformanceSeconds;
+  const auto answer = ask(patient, target, *body);
   return answer ? print_apply(options, *answer) : kFailed;
 }
 

@@ -15,6 +15,7 @@ struct OnlineOptions {
   std::string socket;
   bool is_json = false;
   std::string format = "text";  // Of diagnostics.
+  double timeout_seconds = 30;  // For each answer of the daemon.
 };
 
 /// The daemon's answer to a request; an error has been printed if there is none. \param body empty:

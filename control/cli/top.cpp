@@ -58,7 +58,7 @@ int top(const OnlineOptions& options, const TopOptions& top) {
       } else {
         print_text(*answer);
       }
-      std::fflush(stdout);
+      if (std::fflush(stdout) != 0) return kFailed;  // main() says why.
     }
     ports = std::move(*new_ports);
     workers = std::move(*new_workers);

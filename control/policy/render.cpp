@@ -75,10 +75,6 @@ std::string excerpt_lines(const Place& place) {
                      width > 1 ? width - 1 : 0);
 }
 
-std::string plural(std::size_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
 std::string summary(const Diagnostics& diagnostics) {
   std::string text;
   if (diagnostics.has_errors()) text = plural(diagnostics.error_count(), "error");
@@ -229,6 +225,10 @@ std::string render_github(const Diagnostics& diagnostics, std::string_view subje
 }
 
 }  // namespace
+
+std::string plural(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
 
 std::optional<Format> parse_format(std::string_view word) {
   constexpr std::array<std::string_view, 4> kWords{"text", "json", "sarif", "github"};

@@ -4,6 +4,7 @@
 
 #include "control/policy/diagnostic.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,9 @@ enum class Format : std::uint8_t { kText, kJson, kSarif, kGithub };
 
 /// Reads "text", "json", "sarif" or "github".
 [[nodiscard]] std::optional<Format> parse_format(std::string_view word);
+
+/// "1 change", "2 changes".
+[[nodiscard]] std::string plural(std::size_t count, std::string_view noun);
 
 /// Findings beyond this number are counted at the end instead of shown.
 inline constexpr std::size_t kMaxShown = 100;

@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import re
 import socket
 import stat
 import subprocess
@@ -54,10 +55,14 @@ def test_unknown_things_are_refused_by_name(city):
                           (("apply", "--expect", "x", POLICY), "no number"),
                           (("apply", "--confirm", "5", POLICY), "no duration"),
                           (("capture", "--port", "nix", "-w", "/dev/null"), "no port 'nix'"),
+                          (("trace", "eni=vm1", "proto=icmp", "from=8.8.8.8", "port=1"),
+                           "ports can be given for tcp and udp only"),
+                          (("trace", "eni=vm1", "proto=tcp", "from=8.8.8"), "8.8.8"),
                           (("capture", "-w", "/dev/null", "tcp", "prot"), "as for tcpdump")):
         done = city.gannet.ctl(*words, check=False)
         assert done.returncode == 1 and not done.stdout, words
         assert answer in done.stderr, (words, done.stderr)
+        assert done.stderr.count("\n") == 1 and "trace:" not in done.stderr, done.stderr
 
 
 def test_offline_commands(lab):
@@ -82,6 +87,23 @@ cases:
     assert "got deny by web/ingress/default (sg_ingress_denied)" in done.stdout
     rows = json.loads(run(BIN / "gannetctl", "-o", "json", "test", POLICY, tests, check=False).stdout)
     assert [row["result"] for row in rows] == ["pass", "fail"]
+
+
+def test_output_that_cannot_be_written_is_no_success(city):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        for words in (("show", "port"), ("flows",), ("validate", POLICY), ("--version",),
+                      ("top", "--interval", "0.1")):
+            done = subprocess.run([BIN / "gannetctl", "--socket", city.gannet.socket, *words],
+                                  stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                                  timeout=10)
+            assert done.returncode == 1 and "No space left" in done.stderr, words
+    for program in ("gannetctl", "gannetd"):
+        assert re.fullmatch(rf"{program} \d+\.\d+\.\d+\n", run(BIN / program, "--version").stdout)
+
+
+def test_nat_shows_who_uses_the_gateway(city):
+    """An ENI whose one address has a public one of its own holds no ports of a gateway."""
+    assert {row["eni"] for row in city.gannet.json("show", "nat")} == {"vm2", "web1"}
 
 
 def test_capture(city):
@@ -149,6 +171,10 @@ def test_doctor(city):
     assert done.returncode == 2
     missing = [row for row in json.loads(done.stdout) if row["state"] == "missing"]
     assert [row["check"] for row in missing] == ["port uplink"] and "ip link" in missing[0]["fix"]
+    assert re.search(r"connection table +warning +\d ENIs may fill it alone",
+                     city.gannet.ctl("doctor").stdout)
+    elsewhere = [row for row in json.loads(done.stdout) if row["check"] == "network namespace"]
+    assert f"/proc/{city.gannet.process.pid}/ns/net" in elsewhere[0]["fix"]
 
 
 def test_socket_is_its_owners_alone(city):
@@ -169,6 +195,33 @@ def ask(gannet, request, patience=5):
             return client.recv(65536).split(b"\r\n")[0]
         except (ConnectionError, socket.timeout):
             return b""
+
+
+def fetch(gannet, method, target, body=""):
+    """A request's status and what its answer says."""
+    done = run("curl", "-s", "-S", "-X", method, "--unix-socket", gannet.socket, "-w", "\n%{http_code}",
+               *(["-d", body] if body else []), f"http://gannet{target}")
+    text, _, status = done.stdout.rpartition("\n")
+    return int(status), json.loads(text)
+
+
+def test_wishes_that_nobody_reads_are_refused(city):
+    """Methods, parameters and values that mean nothing, by name, as JSON."""
+    for method, target, status, answer in (
+            ("PUT", "/v1/show/port", 405, "GET and POST"), ("DELETE", "/", 405, "GET and POST"),
+            ("GET", "/v2", 404, "/v2"), ("POST", "/v1/show/port", 404, "POST /v1/show/port"),
+            ("POST", "/v1/apply?wait=bogus", 400, "wait is one of sw|hw, not 'bogus'"),
+            ("POST", "/v1/plan?format=bogus", 400, "format is one of text|json|sarif|github"),
+            ("POST", "/v1/apply?wiat=sw", 400, "there are wait, expect"),
+            ("POST", "/v1/apply?wait", 400, "key=value"),
+            ("POST", "/v1/apply?wait=sw&wait=hw", 400, "each key once"),
+            ("GET", "/v1/show/port?limit=1", 400, "takes no parameters"),
+            ("POST", "/v1/rollback", 400, "revision=N"),
+            ("POST", "/v1/offload?mode=", 409, "no card")):
+        got, said = fetch(city.gannet, method, target)
+        assert got == status and answer in said["error"], (method, target, got, said)
+    got, said = fetch(city.gannet, "POST", "/v1/trace", "[]")
+    assert got == 400 and "no packet such as" in said["error"]
 
 
 def assert_serves(gannet):
@@ -209,6 +262,22 @@ def test_oversize_and_deep_bodies_are_refused(city):
     body = b"POST /v1/plan HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(text) + text
     assert b"422" in ask(city.gannet, body, 20)
     assert_serves(city.gannet)
+
+
+def test_large_plan_keeps_nobody_waiting(city):
+    """covers: P20. It is judged beside everything else; too many at once are refused."""
+    rules = [{"name": f"r{n}", "action": "allow", "proto": "tcp", "ports": [n % 60_000 + 1],
+              "from": {"cidr": f"10.{n % 250}.{n // 250}.0/24"}} for n in range(20_000)]
+    changed = city.policy(lambda p: p["security_groups"]["web"].update(ingress=rules))
+    plans = [city.host1.start(BIN / "gannetctl", "--socket", city.gannet.socket, "plan", changed)
+             for _ in range(3)]
+    waits = []
+    while any(plan.poll() is None for plan in plans):
+        started = time.monotonic()
+        assert fetch(city.gannet, "GET", "/v1/status")[0] == 200
+        waits.append(time.monotonic() - started)
+    assert len(waits) > 5 and max(waits) < 1, waits
+    assert [plan.wait(5) for plan in plans] == [2, 2, 2]
 
 
 def test_huge_numbers(city):

@@ -120,6 +120,39 @@ def test_device_that_cannot_be_opened(host):
     assert_refused(host, try_to_start(host, ports=ports), "port vm1", "net_nonsense0", "check that")
 
 
+def links(gannet):
+    return {row["port"]: row["link"] for row in gannet.json("show", "port")}
+
+
+def test_links_are_watched(host):
+    """An interface that changes or goes away is seen at once, and said everywhere."""
+    gannet = Gannet(host.lab, host, {**CONFIG, "metrics": {"listen": "127.0.0.1:9462"}},
+                    host.lab.write("small.yaml", SMALL_POLICY))
+    vm = host.lab.host("vm")
+    gannet.give_port("vm1", vm, "10.0.1.5/24", mac="02:00:00:00:00:05")
+    assert links(gannet) == {"uplink": "up", "vm1": "up"}
+    for change, undo, seen in ((("up0", "down"), ("up0", "up"), "down"),
+                               (("up1", "down"), ("up1", "up"), "no carrier"),
+                               (("up0", "mtu", 1400), ("up0", "mtu", 1500), "mtu 1400")):
+        host.ip("link", "set", *change)
+        assert links(gannet)["uplink"] == seen
+        host.ip("link", "set", *undo)
+        wait_for("the link", lambda: links(gannet)["uplink"] == "up")
+    host.ip("link", "del", "up1")
+    vm.ip("link", "del", "vm1")
+    assert links(gannet) == {"uplink": "gone", "vm1": "gone"}
+    assert gannet.json("show", "eni")[0]["state"] == "port gone"
+    metrics = host.run("curl", "-s", "http://127.0.0.1:9462/metrics").stdout
+    assert 'gannet_port_up{port="uplink"} 0' in metrics
+    assert 'gannet_port_missed_packets_total{port="uplink"} 0' in metrics
+    done = gannet.ctl("doctor", check=False)
+    assert done.returncode == 2 and re.search(r"link of vm1 +missing +gone", done.stdout), done.stdout
+    wait_for("the log", lambda: "port uplink: link is gone" in gannet.output())
+    host.ip("link", "add", "up0", "type", "veth", "peer", "name", "up1")
+    assert links(gannet)["uplink"] == "replaced"
+    assert gannet.stop() == 0
+
+
 def test_interface_with_too_small_an_mtu(host):
     underlay = {**CONFIG["underlay"], "mtu": 1600}
     assert_refused(host, try_to_start(host, underlay=underlay), "ip link set up0 mtu 1600")

@@ -8,7 +8,7 @@ import threading
 import time
 
 from city import POLICY, VIP, VM1, VM2, VM3, WEB1, iperf_server
-from lab import end, wait_for
+from lab import BIN, end, wait_for
 
 
 def test_denied_by_default_and_by_rule(city):
@@ -180,7 +180,7 @@ def test_plan_and_diff(city):
         assert city.gannet.ctl(command, POLICY).stdout == "0 changes\n"
         done = city.gannet.ctl(command, city.policy(deny_inside), check=False)
         assert done.returncode == 2
-        assert "inside" in done.stdout and "deny" in done.stdout and "1 changes" in done.stdout
+        assert "inside" in done.stdout and "deny" in done.stdout and "1 change\n" in done.stdout
         wrong = city.lab.write("wrong.yaml", "kind: Policy\n")
         done = city.gannet.ctl(command, wrong, check=False)
         assert done.returncode == 1 and "error" in done.stderr and not done.stdout
@@ -205,6 +205,31 @@ def test_confirm_and_rollback(city):
     assert city.vm1.ping(VM2, 1) == 1
     done = gannet.ctl("rollback", 9999, check=False)
     assert done.returncode == 1 and "9999" in done.stderr
+
+
+def test_what_ends_the_wait_for_a_confirmation(city):
+    """The same policy again confirms, another one too, and both say so; a new --confirm goes on, and
+    back to the last policy that was confirmed."""
+    gannet = city.gannet
+    first = gannet.json("history")[-1]["revision"]
+    changed = city.policy(deny_inside)
+    gannet.ctl("apply", "--confirm", "1h", changed)
+    assert f"revision {first}" in gannet.ctl("doctor").stdout
+    assert f"it is confirmed by this: it does not go back to revision {first}" in \
+        gannet.ctl("apply", changed).stdout
+    assert gannet.ctl("confirm", check=False).returncode == 1
+    gannet.ctl("apply", "--confirm", "1h", POLICY)
+    said = gannet.json("apply", city.policy(open_more))
+    assert said["ended_guard"] == {"revision": first + 2, "went_back_to": first + 1}
+    gannet.ctl("apply", "--confirm", "1h", POLICY)
+    said = gannet.ctl("rollback", first + 1).stdout
+    assert f"nothing goes back to revision {first + 3} by itself" in said
+    gannet.ctl("apply", POLICY)
+    here = gannet.json("history")[-1]["revision"]
+    for policy, confirm in ((deny_inside, "1h"), (open_more, "1h"), (open_more, "300ms")):
+        said = gannet.json("apply", "--confirm", confirm, city.policy(policy))
+        assert said["unconfirmed_goes_back_to"] == here and "ended_guard" not in said
+    wait_for("the old policy", lambda: gannet.ctl("diff", POLICY, check=False).returncode == 0)
 
 
 def test_two_appliers(city):
@@ -266,7 +291,15 @@ def test_suspended_daemon_forgets_nothing(city):
         wait_for("the connection", lambda: any(f["packets"] > 20 for f in city.flows(*flow)))
         ids = {row["id"] for row in city.flows(*flow)}
         city.gannet.process.send_signal(signal.SIGSTOP)
-        time.sleep(1)
+        started = time.monotonic()
+        for words in (("show", "port"), ("apply", POLICY), ("capture", "-w", "/dev/null")):
+            done = city.gannet.ctl("--timeout", 0.3, *words, check=False)
+            assert done.returncode == 1 and not done.stdout, words
+            assert done.stderr.count("\n") == 1 and "within 0.3 s" in done.stderr, done.stderr
+        done = city.host1.run(BIN / "gannetctl", "--timeout", 0.2, "doctor", "--config",
+                              city.gannet.config, check=False)
+        assert done.returncode == 2 and "has not answered" in done.stdout
+        assert 1 < time.monotonic() - started < 4
         city.gannet.process.send_signal(signal.SIGCONT)
         assert client.wait(15) == 0
         assert ids <= {row["id"] for row in city.flows(*flow)}
