@@ -60,6 +60,12 @@ Frame make_udp(const UdpFlow& flow, unsigned frame_bytes) {
   return frame;
 }
 
+unsigned imix_bytes(std::uint32_t flow) {
+  const std::uint32_t place = flow % 12;
+  if (place < 7) return 64;
+  return place < 11 ? 594 : 1'518;
+}
+
 Frame reply_to(const Frame& frame, const Mac& receiver) {
   Frame reply = frame;
   turn_round(reply.data());

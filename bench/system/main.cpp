@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // gannet-bench: measures the real worker with a real policy. It makes the connections, says so, and
-// then measures once for every line on its standard input, so that the scripts beside it can alternate it with
-// others on the same core.
+// then measures once for every line on its standard input, so that the scripts beside it can
+// alternate it with others on the same core.
 #include "bench/system/rig.hpp"
 #include "dataplane/eal.hpp"
 
@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
   sub->add_option("--flows", config.flow_count)->check(CLI::Range(1u, 1'048'576u));
   sub->add_option("--frame", config.frame_bytes, "bytes on the VM's wire, with FCS")
       ->check(CLI::Range(64u, 1'518u));
+  sub->add_flag("--imix", config.is_imix, "64, 594 and 1518 bytes, 7:4:1, instead");
   sub->add_option("--rules", config.rule_count)->check(CLI::Range(1u, 100'000u));
   sub->add_option("--seconds", seconds);
   sub->add_option("--core", core);

@@ -152,7 +152,8 @@ Result<void> Rig::connect() {
   for (std::uint32_t first = 0; first < config_.flow_count; first += kBatch) {
     const std::uint32_t count = std::min<std::uint32_t>(kBatch, config_.flow_count - first);
     for (std::uint32_t i = 0; i < count; ++i) {
-      there_.push_back(make_udp(flow_of(config_.scenario, first + i), config_.frame_bytes));
+      const unsigned bytes = config_.is_imix ? imix_bytes(first + i) : config_.frame_bytes;
+      there_.push_back(make_udp(flow_of(config_.scenario, first + i), bytes));
       send(near_port, there_.back());
     }
     settle();

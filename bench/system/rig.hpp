@@ -22,6 +22,7 @@ struct RigConfig {
   Scenario scenario;
   std::uint32_t flow_count = 1'000;
   unsigned frame_bytes = 64;
+  bool is_imix = false;  // Frames of many sizes instead.
   unsigned rule_count = 1'000;
   bool has_huge_pages = true;
   std::string folder;  // For the capture files.
