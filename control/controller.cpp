@@ -62,8 +62,13 @@ std::optional<Policy> Controller::check(const std::vector<PolicyText>& texts,
   return policy;
 }
 
-ApplyResult Controller::apply(std::vector<PolicyText> texts, Diagnostics& diagnostics,
-                              std::optional<std::uint32_t> expected) {
+ApplyResult Controller::apply(std::vector<PolicyText> texts, Diagnostics& diagnostics) {
+  auto policy = check(texts, diagnostics);
+  return put_in_force(std::move(texts), std::move(policy), std::nullopt);
+}
+
+ApplyResult Controller::put_in_force(std::vector<PolicyText> texts, std::optional<Policy> policy,
+                                     std::optional<std::uint32_t> expected) {
   ApplyResult result;
   result.generation = generation_;
   result.revision = current().number;
@@ -72,7 +77,6 @@ ApplyResult Controller::apply(std::vector<PolicyText> texts, Diagnostics& diagno
                    std::to_string(current().number) + ": look at what has changed and try again";
     return result;
   }
-  auto policy = check(texts, diagnostics);
   if (!policy) return result;
   result.changes = diff(current().policy, *policy);
   if (result.changes.empty() && current().number != 0) {
@@ -96,7 +100,7 @@ ApplyResult Controller::apply(std::vector<PolicyText> texts, Diagnostics& diagno
   return result;
 }
 
-ApplyResult Controller::rollback(std::uint32_t revision, Diagnostics& diagnostics) {
+ApplyResult Controller::rollback(std::uint32_t revision) {
   const auto found = std::find_if(history_.begin(), history_.end(), [revision](const auto& r) {
     return r->number == revision && !r->texts.empty();
   });
@@ -105,7 +109,7 @@ ApplyResult Controller::rollback(std::uint32_t revision, Diagnostics& diagnostic
     result.error = "there is no revision " + std::to_string(revision) + " to go back to";
     return result;
   }
-  return apply((*found)->texts, diagnostics);
+  return put_in_force((*found)->texts, (*found)->policy, std::nullopt);
 }
 
 std::string Controller::link_of(std::size_t port) const {

@@ -73,11 +73,15 @@ class Controller final {
   [[nodiscard]] std::optional<Policy> check(const std::vector<PolicyText>& texts,
                                             Diagnostics& diagnostics) const;
 
-  /// Checks and puts in force. \param expected the revision that must be in force, if given.
-  [[nodiscard]] ApplyResult apply(std::vector<PolicyText> texts, Diagnostics& diagnostics,
-                                  std::optional<std::uint32_t> expected = std::nullopt);
-  /// Puts the text of an earlier revision in force again, as a new revision.
-  [[nodiscard]] ApplyResult rollback(std::uint32_t revision, Diagnostics& diagnostics);
+  /// Checks and puts in force.
+  [[nodiscard]] ApplyResult apply(std::vector<PolicyText> texts, Diagnostics& diagnostics);
+  /// The second half of that. \param policy what check() has made of the texts; none: it is not
+  /// applied. \param expected the revision that must be in force, if given.
+  [[nodiscard]] ApplyResult put_in_force(std::vector<PolicyText> texts,
+                                         std::optional<Policy> policy,
+                                         std::optional<std::uint32_t> expected);
+  /// Puts an earlier revision in force again, as a new one.
+  [[nodiscard]] ApplyResult rollback(std::uint32_t revision);
   /// Compiles what is in force anew, with other backend states.
   [[nodiscard]] Result<void> recompile();
 

@@ -52,7 +52,9 @@ std::string PortWatch::link(std::size_t port) const {
   const HostPort& wanted = *(host_.ports.begin() + static_cast<std::ptrdiff_t>(port));
   if (interfaces_[port] != 0) return look_at_interface(wanted, interfaces_[port]);
   if (!descriptors_[port].empty()) return tap_of(descriptors_[port]).empty() ? "gone" : kLinkUp;
-  return dataplane_.ports()[port].is_up() ? kLinkUp : "down";
+  if (dataplane_.ports()[port].is_up()) return kLinkUp;
+  return wanted.type == PortType::kVhostUser || wanted.type == PortType::kMemif ? "no peer"
+                                                                                : "down";
 }
 
 std::string PortWatch::look_at_interface(const HostPort& port, unsigned index) const {

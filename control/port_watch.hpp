@@ -21,7 +21,8 @@ class PortWatch {
   PortWatch(const HostConfig& host, const dataplane::Dataplane& dataplane);
 
   /// "up"; or "gone" (its interface was deleted), "replaced" (by another one of the same name),
-  /// "down", "no carrier", or "mtu 1400" where the underlay needs more.
+  /// "down", "no carrier", "no peer" (nobody is connected to its socket), or "mtu 1400" where the
+  /// underlay needs more.
   [[nodiscard]] std::string link(std::size_t port) const;
 
   /// Says on stderr which links have changed since the last call.

@@ -18,9 +18,7 @@ Background::Background(event_base* base)
     : done_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       done_event_(event_new(
           base, done_fd_, EV_READ | EV_PERSIST,
-          [](evutil_socket_t, short, void* self) {
-            static_cast<Background*>(self)->reply_to_all();
-          },
+          [](evutil_socket_t, short, void* self) { static_cast<Background*>(self)->finish_jobs(); },
           this)) {
   GANNET_CHECK(done_fd_ >= 0 && done_event_ != nullptr);
   event_add(done_event_, nullptr);
@@ -37,12 +35,12 @@ Background::~Background() {
   close(done_fd_);
 }
 
-bool Background::run(Job job, ApiReply reply) {
+bool Background::run(Job job) {
   if (open_count_ == kMaxJobs) return false;
   ++open_count_;
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back({std::move(job), std::move(reply), {}});
+    waiting_.push_back(std::move(job));
   }
   wake_.notify_one();
   if (thread_.joinable()) return true;
@@ -62,29 +60,29 @@ void Background::work() {
   for (;;) {
     wake_.wait(lock, [this] { return is_over_ || !waiting_.empty(); });
     if (is_over_) return;
-    Item item = std::move(waiting_.front());
+    Job job = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    item.response = item.job();
-    item.job = nullptr;  // What it holds may take long to free.
+    Then then = job();
+    job = nullptr;  // What it holds may take long to free.
     lock.lock();
-    done_.push_back(std::move(item));
+    done_.push_back(std::move(then));
     const std::uint64_t one = 1;
     GANNET_CHECK(write(done_fd_, &one, sizeof one) == sizeof one);
   }
 }
 
-void Background::reply_to_all() {
+void Background::finish_jobs() {
   std::uint64_t count = 0;
   if (read(done_fd_, &count, sizeof count) != sizeof count) return;
-  std::deque<Item> done;
+  std::deque<Then> done;
   {
     const std::lock_guard lock(mutex_);
     done.swap(done_);
   }
-  for (Item& item : done) {
+  for (const Then& then : done) {
     --open_count_;
-    item.reply(std::move(item.response));
+    then();
   }
 }
 

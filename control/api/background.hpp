@@ -3,8 +3,6 @@
 // its own, so that meanwhile other requests are answered and backends are probed.
 #pragma once
 
-#include "control/api/server.hpp"
-
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -20,38 +18,34 @@ namespace gannet::control {
 /// Control thread, but for the jobs.
 class Background {
  public:
+  /// What the control thread does with the result of a job.
+  using Then = std::function<void()>;
   /// Reads nothing that the control thread may change.
-  using Job = std::function<ApiResponse()>;
+  using Job = std::function<Then()>;
   // Each may hold a body of the largest size.
-  static constexpr std::size_t kMaxJobs = 4;
+  static constexpr std::size_t kMaxJobs = 16;
 
   explicit Background(event_base* base);
-  /// Waits for the job that is being done; the others are dropped without an answer.
+  /// Waits for the job that is being done; the others are dropped.
   ~Background();
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
 
-  /// Does a job when those before it are done, then replies from the control thread.
+  /// Does a job when those before it are done, then what it returns, in the same order.
   /// \return false if there are too many: nothing happens.
-  [[nodiscard]] bool run(Job job, ApiReply reply);
+  [[nodiscard]] bool run(Job job);
 
  private:
-  struct Item {
-    Job job;
-    ApiReply reply;
-    ApiResponse response;
-  };
-
   void work();
-  void reply_to_all();
+  void finish_jobs();
 
   int done_fd_;
   event* done_event_;
-  std::size_t open_count_ = 0;  // Without a reply yet.
+  std::size_t open_count_ = 0;  // Not finished yet.
   std::mutex mutex_;            // Of what follows.
   std::condition_variable wake_;
-  std::deque<Item> waiting_;
-  std::deque<Item> done_;
+  std::deque<Job> waiting_;
+  std::deque<Then> done_;
   bool is_over_ = false;
   std::thread thread_;  // From the first job on.
 };

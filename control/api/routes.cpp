@@ -32,6 +32,8 @@ constexpr std::size_t kDefaultTopLimit = 15;
 constexpr std::size_t kMaxTopLimit = 1'000;
 constexpr timeval kLookAgain{0, 1'000};  // While waiting for conformance.
 constexpr std::uint64_t kAnyRevision = ~std::uint64_t{0};
+constexpr const char* kNoFiles = R"(the body is not {"files": [{"name": .., "text": ..}]})";
+constexpr const char* kTooManyPolicies = "too many policies are being read: try again later";
 constexpr auto kPatience = std::chrono::seconds(30);
 
 ApiResponse answer(const Json& json, int status = 200) {
@@ -168,6 +170,16 @@ void free_event(event* e) {
 }
 
 }  // namespace
+
+// Policies are read by a thread of their own, one after the other, which takes nearly all the time
+// that an apply takes; what it has made of them is put in force by the control thread.
+struct ApiRoutes::Checked {
+  std::optional<std::uint32_t> expected;
+  std::optional<Duration> confirm_within;
+  std::vector<PolicyText> texts;
+  std::optional<Policy> policy;
+  Diagnostics diagnostics;
+};
 
 struct ApiRoutes::Waiter {
   Controller& controller;
@@ -334,48 +346,58 @@ ApiResponse ApiRoutes::trace(const ApiRequest& request) {
                  {"steps", describe(*result, controller_.names())}});
 }
 
-// Reads nothing but the revision in force when it was asked for, which never changes.
 void ApiRoutes::plan(const ApiRequest& request, ApiReply reply) {
-  auto job = [request, current = controller_.history().back(), &controller = controller_] {
+  Background::Job job = [request, reply, current = controller_.history().back(),
+                         &controller = controller_]() -> Background::Then {
     const auto texts = texts_of(request.body);
-    if (!texts) return refuse("the body is not {\"files\": [{\"name\": .., \"text\": ..}]}");
+    if (!texts) return [reply] { reply(refuse(kNoFiles)); };
     Diagnostics diagnostics;
     const auto policy = controller.check(*texts, diagnostics);
     Json json{{"ok", policy.has_value()}, {"diagnostics", to_json(diagnostics, request)}};
     if (policy) json["changes"] = to_json(diff(current->policy, *policy));
-    return answer(json, policy ? 200 : 422);
+    auto response = answer(json, policy ? 200 : 422);
+    return [reply, response = std::move(response)] { reply(response); };
   };
-  if (background_.run(std::move(job), reply)) return;
-  reply(refuse("too many plans at once: try again later", 503));
+  if (!background_.run(std::move(job))) reply(refuse(kTooManyPolicies, 503));
 }
 
 void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
-  auto texts = texts_of(request.body);
-  if (!texts) return reply(refuse("the body is not {\"files\": [{\"name\": .., \"text\": ..}]}"));
   const auto expect = number(request, "expect", kAnyRevision);
   if (!expect) return reply(refuse(expect.error().message));
-  std::optional<std::uint32_t> expected;
-  if (*expect != kAnyRevision) expected = revision_of(*expect);
-  std::optional<Duration> confirm_within;
+  const auto checked = std::make_shared<Checked>();
+  if (*expect != kAnyRevision) checked->expected = revision_of(*expect);
   if (const std::string text = query(request, "confirm"); !text.empty()) {
     const auto duration = parse_duration(text);
     if (!duration || duration->count() == 0) {
       return reply(refuse("'" + text + "' is no duration above zero: write 2m or 90s"));
     }
-    confirm_within = *duration;
+    checked->confirm_within = *duration;
   }
+  Background::Job job = [this, request, reply, checked]() -> Background::Then {
+    auto texts = texts_of(request.body);
+    if (!texts) return [reply] { reply(refuse(kNoFiles)); };
+    checked->policy = controller_.check(*texts, checked->diagnostics);
+    checked->texts = std::move(*texts);
+    return [this, request, reply, checked] { put_in_force(*checked, request, reply); };
+  };
+  if (!background_.run(std::move(job))) reply(refuse(kTooManyPolicies, 503));
+}
+
+void ApiRoutes::put_in_force(Checked& checked, const ApiRequest& request, ApiReply reply) {
   const std::uint32_t before = controller_.current().number;
-  Diagnostics diagnostics;
-  const ApplyResult result = controller_.apply(std::move(*texts), diagnostics, expected);
+  const ApplyResult result = controller_.put_in_force(std::move(checked.texts),
+                                                      std::move(checked.policy), checked.expected);
   std::optional<Unconfirmed> ended;
   if (result.is_applied) {
     ended = end_guard();
     // What was never confirmed is nothing to go back to.
     const std::uint32_t back_to = ended ? ended->revision : before;
-    if (confirm_within && result.revision != back_to) guard(*confirm_within, back_to);
+    if (checked.confirm_within && result.revision != back_to) {
+      guard(*checked.confirm_within, back_to);
+    }
   }
   if (unconfirmed_) ended.reset();  // It goes on with another policy, or for longer.
-  finish_apply(result, diagnostics, ended, request, std::move(reply));
+  finish_apply(result, checked.diagnostics, ended, request, std::move(reply));
 }
 
 void ApiRoutes::rollback(const ApiRequest& request, ApiReply reply) {
@@ -384,11 +406,10 @@ void ApiRoutes::rollback(const ApiRequest& request, ApiReply reply) {
   if (*revision == kAnyRevision) {
     return reply(refuse("say what to go back to: revision=N, one of those of GET /v1/history"));
   }
-  Diagnostics diagnostics;
-  const ApplyResult result = controller_.rollback(revision_of(*revision), diagnostics);
+  const ApplyResult result = controller_.rollback(revision_of(*revision));
   std::optional<Unconfirmed> ended;
   if (result.is_applied) ended = end_guard();
-  finish_apply(result, diagnostics, ended, request, std::move(reply));
+  finish_apply(result, {}, ended, request, std::move(reply));
 }
 
 void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagnostics,
@@ -420,8 +441,7 @@ void ApiRoutes::guard(std::chrono::nanoseconds within, std::uint32_t before) {
       base_,
       [](evutil_socket_t, short, void* self) {
         auto& routes = *static_cast<ApiRoutes*>(self);
-        Diagnostics ignored;
-        const auto result = routes.controller_.rollback(routes.unconfirmed_->revision, ignored);
+        const auto result = routes.controller_.rollback(routes.unconfirmed_->revision);
         fmt::print(stderr, "gannetd: the last policy was not confirmed in time; {}\n",
                    result.is_applied ? "the one before is in force again" : result.error);
         routes.take_guard_away();

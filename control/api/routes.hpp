@@ -29,7 +29,8 @@ class ApiRoutes final {
   void handle(const ApiRequest& request, ApiReply reply);
 
  private:
-  struct Waiter;  // An apply whose sender waits until every connection conforms.
+  struct Checked;  // A policy that may be put in force.
+  struct Waiter;   // An apply whose sender waits until every connection conforms.
   // An apply that is taken back unless it is confirmed.
   struct Unconfirmed {
     std::uint32_t guarded;   // That waits for the confirmation.
@@ -49,6 +50,7 @@ class ApiRoutes final {
   [[nodiscard]] ApiResponse set_offload(const ApiRequest& request);
   void plan(const ApiRequest& request, ApiReply reply);
   void apply(const ApiRequest& request, ApiReply reply);
+  void put_in_force(Checked& checked, const ApiRequest& request, ApiReply reply);
   void rollback(const ApiRequest& request, ApiReply reply);
   void finish_apply(const ApplyResult& result, const Diagnostics& diagnostics,
                     const std::optional<Unconfirmed>& ended, const ApiRequest& request,
