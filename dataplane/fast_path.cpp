@@ -109,6 +109,13 @@ void FastPath::look_up(unsigned count) {
   }
 }
 
+// An ENI's bandwidth is charged where the packet is received, once.
+[[gnu::always_inline]] inline bool FastPath::exceeds_rate(const Burst& burst, const rte_mbuf* packet) {
+  PortContext& port = burst.port;
+  return port.bytes_per_second != 0 && !burst.is_handed_over &&
+         !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now, kBandwidthBurst);
+}
+
 template <typename Key>
 [[gnu::always_inline]] inline FastPath::Fate FastPath::forward_key(const Slot& slot, const Key& key,
                                                                    const Burst& burst,
@@ -162,13 +169,6 @@ FastPath::Fate FastPath::hand_over(std::uint16_t owner, const Burst& burst, rte_
     transmitter_.hand_over(packet, burst.port.index, owner);
   }
   return Fate::kHandedOver;
-}
-
-// An ENI's bandwidth is charged where the packet is received, once.
-bool FastPath::exceeds_rate(const Burst& burst, const rte_mbuf* packet) {
-  PortContext& port = burst.port;
-  return port.bytes_per_second != 0 && !burst.is_handed_over &&
-         !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now, kBandwidthBurst);
 }
 
 // Shown among the last drops like those of the slow path.

@@ -25,7 +25,7 @@ namespace gannet::dataplane {
 
 class FastPath final {
  public:
-  static constexpr unsigned kBurst = 64;
+  static constexpr unsigned kBurst = 32;
 
   FastPath(Connections& connections, const NeighborTable& neighbors, Transmitter& transmitter,
            PathCounters& counters, DropLog& drops)
