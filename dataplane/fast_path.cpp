@@ -110,7 +110,8 @@ void FastPath::look_up(unsigned count) {
 }
 
 // An ENI's bandwidth is charged where the packet is received, once.
-[[gnu::always_inline]] inline bool FastPath::exceeds_rate(const Burst& burst, const rte_mbuf* packet) {
+[[gnu::always_inline]] inline bool FastPath::exceeds_rate(const Burst& burst,
+                                                          const rte_mbuf* packet) {
   PortContext& port = burst.port;
   return port.bytes_per_second != 0 && !burst.is_handed_over &&
          !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now, kBandwidthBurst);

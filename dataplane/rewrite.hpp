@@ -17,8 +17,9 @@
 namespace gannet::dataplane {
 
 /// Writes ports (or the ICMP identifier) and the L4 checksum. `l4` is the header of `protocol`.
-[[gnu::always_inline]] inline void rewrite_l4(std::uint8_t* l4, std::uint8_t protocol, Be16 source_port,
-                       Be16 destination_port, std::uint16_t delta) {
+[[gnu::always_inline]] inline void rewrite_l4(std::uint8_t* l4, std::uint8_t protocol,
+                                              Be16 source_port, Be16 destination_port,
+                                              std::uint16_t delta) {
   switch (protocol) {
     case packet::kProtoTcp: {
       auto& tcp = packet::header_at<packet::TcpHeader>(l4);
@@ -46,8 +47,9 @@ namespace gannet::dataplane {
 }
 
 /// Rewrites an IPv4 packet. \param l4 its L4 header, or null if it holds none (later fragments).
-[[gnu::always_inline]] inline void rewrite_ip(std::uint8_t* ip_bytes, std::uint8_t* l4, std::uint8_t protocol,
-                       const flows::Action<Ip4>& action) {
+[[gnu::always_inline]] inline void rewrite_ip(std::uint8_t* ip_bytes, std::uint8_t* l4,
+                                              std::uint8_t protocol,
+                                              const flows::Action<Ip4>& action) {
   auto& ip = packet::header_at<packet::Ipv4Header>(ip_bytes);
   const bool decrements = (action.flags & flows::kDecrementTtl) != 0;
   ip.ttl = static_cast<std::uint8_t>(ip.ttl - (decrements ? 1 : 0));
@@ -61,8 +63,9 @@ namespace gannet::dataplane {
 }
 
 /// Rewrites an IPv6 packet.
-[[gnu::always_inline]] inline void rewrite_ip(std::uint8_t* ip_bytes, std::uint8_t* l4, std::uint8_t protocol,
-                       const flows::Action<Ip6>& action) {
+[[gnu::always_inline]] inline void rewrite_ip(std::uint8_t* ip_bytes, std::uint8_t* l4,
+                                              std::uint8_t protocol,
+                                              const flows::Action<Ip6>& action) {
   auto& ip = packet::header_at<packet::Ipv6Header>(ip_bytes);
   const bool decrements = (action.flags & flows::kDecrementTtl) != 0;
   ip.hop_limit = static_cast<std::uint8_t>(ip.hop_limit - (decrements ? 1 : 0));
@@ -93,9 +96,11 @@ inline void rewrite_hop(std::uint8_t* ip_bytes, bool is_v4, std::uint16_t flags)
 /// \param frame_bytes of the inner frame. \param tos of the inner IP header: becomes the outer
 /// one's, DSCP and ECN (RFC 6040, 4.1, normal mode). \param mac of the underlay neighbour,
 /// Mac::raw(). \return the first byte of the outer frame.
-[[gnu::always_inline]] inline std::uint8_t* encapsulate(std::uint8_t* frame, std::uint32_t frame_bytes,
-                                 const flows::NextHop& hop, Be16 source_port, std::uint8_t tos,
-                                 std::uint64_t mac, bool rewrites_macs) {
+[[gnu::always_inline]] inline std::uint8_t* encapsulate(std::uint8_t* frame,
+                                                        std::uint32_t frame_bytes,
+                                                        const flows::NextHop& hop, Be16 source_port,
+                                                        std::uint8_t tos, std::uint64_t mac,
+                                                        bool rewrites_macs) {
   std::uint8_t* const outer = frame - packet::kVxlanOverIpv4Bytes;
   if (rewrites_macs) {
     std::memcpy(outer, hop.bytes(), sizeof hop);
@@ -120,7 +125,8 @@ inline void rewrite_hop(std::uint8_t* ip_bytes, bool is_v4, std::uint16_t flags)
 
 /// Writes the Ethernet header of a hop without a tunnel. \param mac of the underlay neighbour, or 0
 /// if the hop knows its MAC.
-[[gnu::always_inline]] inline void rewrite_macs(std::uint8_t* frame, const flows::NextHop& hop, std::uint64_t mac) {
+[[gnu::always_inline]] inline void rewrite_macs(std::uint8_t* frame, const flows::NextHop& hop,
+                                                std::uint64_t mac) {
   std::memcpy(frame, &hop.ethernet, 12);
   if (hop.leaves_by_underlay()) store(frame, Mac::from_raw(mac));
 }

@@ -22,7 +22,8 @@ class Transmitter final {
   Transmitter(std::vector<PortContext>& ports, std::uint16_t worker, Mailbox mailbox);
 
   /// Sends a finished frame; takes ownership. `now` is for bandwidth limits.
-  [[gnu::always_inline]] void send(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port, Nanos now) {
+  [[gnu::always_inline]] void send(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port,
+                                   Nanos now) {
     if (port < ports_.size() && ports_[port].has_queue && ports_[port].bytes_per_second == 0)
         [[likely]] {
       push(port, packet, ingress_port);
@@ -56,7 +57,8 @@ class Transmitter final {
     std::uint16_t ingress_ports[kBurst];
   };
 
-  [[gnu::always_inline]] void push(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port) {
+  [[gnu::always_inline]] void push(std::uint16_t port, rte_mbuf* packet,
+                                   std::uint16_t ingress_port) {
     Queue& queue = queues_[port];
     queue.packets[queue.count] = packet;
     queue.ingress_ports[queue.count] = ingress_port;
