@@ -11,10 +11,11 @@ import sys
 import time
 
 import common
+import connections
 import throughput
 
 # A benchmark is a module of its name: add_options(parser), and run(options), which returns rows.
-BENCHMARKS = {"throughput": throughput}
+BENCHMARKS = {"throughput": throughput, "connections": connections}
 
 
 def add_common_options(parser):

@@ -15,6 +15,7 @@ constexpr unsigned kEthernet = sizeof(packet::EthernetHeader);
 constexpr unsigned kIp = sizeof(packet::Ipv4Header);
 constexpr unsigned kUdp = sizeof(packet::UdpHeader);
 constexpr unsigned kFcs = 4;
+constexpr unsigned kSmallestFrame = 64;
 
 // Swaps the ends of an Ethernet, IPv4 and UDP stack; sums do not change.
 void turn_round(std::uint8_t* frame) {
@@ -28,8 +29,34 @@ void turn_round(std::uint8_t* frame) {
 
 bool is_tunnel(const Frame& frame) {
   const auto& udp = packet::header_at<packet::UdpHeader>(frame.data() + kEthernet + kIp);
+  const auto& ip = packet::header_at<packet::Ipv4Header>(frame.data() + kEthernet);
   return frame.size() > packet::kVxlanOverIpv4Bytes + kEthernet + kIp + kUdp &&
-         udp.destination_port.host() == packet::kVxlanPort;
+         ip.protocol == packet::kProtoUdp && udp.destination_port.host() == packet::kVxlanPort;
+}
+
+void write_headers(Frame& frame, const UdpFlow& flow, std::uint8_t protocol,
+                   std::uint16_t ip_bytes) {
+  auto& ethernet = packet::header_at<packet::EthernetHeader>(frame.data());
+  auto& ip = packet::header_at<packet::Ipv4Header>(frame.data() + kEthernet);
+  ethernet = {flow.destination_mac, flow.source_mac, Be16(packet::kEtherTypeIpv4)};
+  ip.version_ihl = 0x45;
+  ip.total_length = Be16(ip_bytes);
+  ip.ttl = 64;
+  ip.protocol = protocol;
+  ip.source = flow.source;
+  ip.destination = flow.destination;
+  ip.checksum = packet::finish(packet::sum_bytes(frame.data() + kEthernet, kIp));
+}
+
+// Of UDP or TCP whose checksum field is zero.
+Be16 l4_checksum(const std::uint8_t* frame) {
+  const auto& ip = packet::header_at<packet::Ipv4Header>(frame + kEthernet);
+  const auto l4_bytes = static_cast<std::uint16_t>(ip.total_length.host() - kIp);
+  // Pseudo header: addresses, protocol, length.
+  constexpr unsigned kAddresses = kEthernet + offsetof(packet::Ipv4Header, source);
+  const std::uint64_t pseudo =
+      packet::sum_bytes(frame + kAddresses, 8) + Be16(ip.protocol).raw() + Be16(l4_bytes).raw();
+  return packet::finish(pseudo + packet::sum_bytes(frame + kEthernet + kIp, l4_bytes));
 }
 
 }  // namespace
@@ -37,26 +64,12 @@ bool is_tunnel(const Frame& frame) {
 Frame make_udp(const UdpFlow& flow, unsigned frame_bytes) {
   Frame frame(frame_bytes - kFcs);
   const auto ip_bytes = static_cast<std::uint16_t>(frame.size() - kEthernet);
-  auto& ethernet = packet::header_at<packet::EthernetHeader>(frame.data());
-  auto& ip = packet::header_at<packet::Ipv4Header>(frame.data() + kEthernet);
+  write_headers(frame, flow, packet::kProtoUdp, ip_bytes);
   auto& udp = packet::header_at<packet::UdpHeader>(frame.data() + kEthernet + kIp);
-  ethernet = {flow.destination_mac, flow.source_mac, Be16(packet::kEtherTypeIpv4)};
-  ip.version_ihl = 0x45;
-  ip.total_length = Be16(ip_bytes);
-  ip.ttl = 64;
-  ip.protocol = packet::kProtoUdp;
-  ip.source = flow.source;
-  ip.destination = flow.destination;
-  ip.checksum = packet::finish(packet::sum_bytes(frame.data() + kEthernet, kIp));
   udp.source_port = Be16(flow.source_port);
   udp.destination_port = Be16(flow.destination_port);
   udp.length = Be16(static_cast<std::uint16_t>(ip_bytes - kIp));
-  // Pseudo header: addresses, protocol, length.
-  constexpr unsigned kAddresses = kEthernet + offsetof(packet::Ipv4Header, source);
-  const std::uint64_t pseudo = packet::sum_bytes(frame.data() + kAddresses, 8) +
-                               Be16(packet::kProtoUdp).raw() + udp.length.raw();
-  udp.checksum = packet::finish(
-      pseudo + packet::sum_bytes(frame.data() + kEthernet + kIp, std::size_t{ip_bytes} - kIp));
+  udp.checksum = l4_checksum(frame.data());
   return frame;
 }
 
@@ -64,6 +77,28 @@ unsigned imix_bytes(std::uint32_t flow) {
   const std::uint32_t place = flow % 12;
   if (place < 7) return 64;
   return place < 11 ? 594 : 1'518;
+}
+
+Frame make_tcp(const UdpFlow& flow) {
+  Frame frame(kSmallestFrame - kFcs);
+  write_headers(frame, flow, packet::kProtoTcp, kIp + sizeof(packet::TcpHeader));
+  auto& tcp = packet::header_at<packet::TcpHeader>(frame.data() + kEthernet + kIp);
+  tcp.source_port = Be16(flow.source_port);
+  tcp.destination_port = Be16(flow.destination_port);
+  tcp.data_offset = sizeof tcp / 4 << 4;
+  tcp.window = Be16(65'535);
+  return frame;
+}
+
+void set_segment(Frame& frame, std::uint8_t flags, std::uint32_t sequence,
+                 std::uint32_t acknowledgment) {
+  std::uint8_t* const inner = frame.data() + (is_tunnel(frame) ? packet::kVxlanOverIpv4Bytes : 0);
+  auto& tcp = packet::header_at<packet::TcpHeader>(inner + kEthernet + kIp);
+  tcp.flags = flags;
+  tcp.sequence = Be32(sequence);
+  tcp.acknowledgment = Be32(acknowledgment);
+  tcp.checksum = Be16(0);
+  tcp.checksum = l4_checksum(inner);
 }
 
 Frame reply_to(const Frame& frame, const Mac& receiver) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The frames that the benchmarks send: plain UDP, replies made from what came out of the switch,
-// and files of them for net_pcap.
+// The frames that the benchmarks send: plain UDP and TCP, replies made from what came out of the
+// switch, and files of them for net_pcap.
 #pragma once
 
 #include "flows/base/ip.hpp"
@@ -29,6 +29,13 @@ struct UdpFlow {
 
 /// The size of a flow's frames in a mix: of 12 flows 7 have 64 bytes, 4 have 594, 1 has 1,518.
 [[nodiscard]] unsigned imix_bytes(std::uint32_t flow);
+
+/// A TCP segment of such a flow without payload, in the smallest frame; set_segment() finishes it.
+[[nodiscard]] Frame make_tcp(const UdpFlow& flow);
+
+/// Makes a frame that carries TCP, in a tunnel or not, this segment of its connection.
+void set_segment(Frame& frame, std::uint8_t flags, std::uint32_t sequence,
+                 std::uint32_t acknowledgment);
 
 /// What the far end answers to a frame that has come out of the switch: everything turned round. In
 /// a tunnel the inner frame is addressed to `receiver`, the MAC of the VM that is answered.

@@ -1,63 +1,64 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// gannet-bench: measures the real worker with a real policy. It makes the connections, says so, and
-// then measures once for every line on its standard input, so that the scripts beside it can
-// alternate it with others on the same core.
-#include "bench/system/rig.hpp"
+// gannet-bench: measures the real worker with a real policy. Each subcommand prepares, says so in a
+// line of JSON, and measures once for every line on its standard input, so that the scripts beside
+// it can alternate it with others on the same core.
+#include "bench/system/connections.hpp"
+#include "bench/system/program.hpp"
+#include "bench/system/throughput.hpp"
 #include "dataplane/eal.hpp"
 
-#include <iostream>
-
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
-#include <pthread.h>
 
 namespace {
 
 using namespace gannet;
 using namespace gannet::bench;
 
-void pin_to(unsigned core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(core, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+struct Options {
+  std::string scenario = "full";
+  std::string protocol = "udp";
+  RigConfig rig;
+  ConnectionsConfig connections;
+  bool fills = false;
+  double seconds = 1;
+  unsigned core = 1;
+  std::uint64_t memory_mib = 0;
+};
+
+void add_common(CLI::App& sub, Options& options) {
+  sub.add_option("--scenario", options.scenario, "forward, encap, decap, nat, lb or full");
+  sub.add_option("--frame", options.rig.frame_bytes, "bytes on the VM's wire, with FCS")
+      ->check(CLI::Range(64u, 1'518u));
+  sub.add_option("--rules", options.rig.policy.rule_count)->check(CLI::Range(1u, 100'000u));
+  sub.add_option("--core", options.core);
 }
 
-int failed(const std::string& why) {
-  fmt::print(stderr, "gannet-bench: {}\n", why);
-  return 1;
+CLI::App* add_throughput(CLI::App& app, Options& options) {
+  CLI::App* const sub = app.add_subcommand("throughput", "packets a second through a scenario");
+  add_common(*sub, options);
+  sub->add_option("--flows", options.rig.flow_count)->check(CLI::Range(1u, 1'048'576u));
+  sub->add_flag("--imix", options.rig.is_imix, "64, 594 and 1518 bytes, 7:4:1, instead");
+  sub->add_option("--seconds", options.seconds);
+  sub->add_option("--memory", options.memory_mib,
+                  "MiB of huge pages; follows from the flows by default");
+  sub->add_option("--folder", options.rig.folder, "for capture files")->required();
+  return sub;
 }
 
-void print(const nlohmann::ordered_json& json) {
-  fmt::print("{}\n", json.dump());
-  std::fflush(stdout);
+CLI::App* add_connections(CLI::App& app, Options& options) {
+  CLI::App* const sub = app.add_subcommand("connections", "new connections a second");
+  add_common(*sub, options);
+  sub->add_option("--protocol", options.protocol)->check(CLI::IsMember({"udp", "tcp"}));
+  sub->add_option("--connections", options.connections.connection_count)
+      ->check(CLI::Range(1'000u, 16'000'000u));
+  sub->add_flag("--fill", options.fills, "fill a table of so many, and more");
+  return sub;
 }
 
-int throughput(RigConfig config, double seconds, unsigned core) {
-  auto rig = Rig::create(config);
-  if (!rig) return failed(rig.error().message);
-  if (const auto connected = (*rig)->connect(); !connected)
-    return failed(connected.error().message);
-  if (const auto plugged = (*rig)->plug_captures(); !plugged)
-    return failed(plugged.error().message);
-  pin_to(core);
-  print({{"ready", true},
-         {"connections", (*rig)->connection_count()},
-         {"there", (*rig)->there_file()},
-         {"back", (*rig)->back_file()},
-         {"buffers", (*rig)->buffer_count()}});
-  std::string line;
-  while (std::getline(std::cin, line)) {
-    const Measured m = (*rig)->measure(seconds);
-    const auto packets = static_cast<double>(m.packets);
-    print({{"mpps", packets / m.seconds / 1e6},
-           {"cycles_per_packet", static_cast<double>(m.cycles) / packets},
-           {"slow", m.slow},
-           {"drops", m.drops},
-           {"packets", m.packets}});
-  }
-  return 0;
+std::uint64_t memory_bytes_of(const Options& options) {
+  constexpr std::uint64_t kBase = std::uint64_t{256} << 20;
+  if (options.memory_mib != 0) return options.memory_mib << 20;
+  return kBase + std::uint64_t{options.rig.flow_count} * 6'500;
 }
 
 }  // namespace
@@ -65,34 +66,23 @@ int throughput(RigConfig config, double seconds, unsigned core) {
 int main(int argc, char** argv) {
   CLI::App app("measures Gannet's worker");
   app.require_subcommand(1);
-  CLI::App* const sub = app.add_subcommand("throughput", "packets a second through a scenario");
-  std::string scenario = "full";
-  RigConfig config;
-  double seconds = 1;
-  unsigned core = 1;
-  std::uint64_t memory_mib = 0;
-  sub->add_option("--scenario", scenario, "forward, encap, decap, nat, lb or full");
-  sub->add_option("--flows", config.flow_count)->check(CLI::Range(1u, 1'048'576u));
-  sub->add_option("--frame", config.frame_bytes, "bytes on the VM's wire, with FCS")
-      ->check(CLI::Range(64u, 1'518u));
-  sub->add_flag("--imix", config.is_imix, "64, 594 and 1518 bytes, 7:4:1, instead");
-  sub->add_option("--rules", config.rule_count)->check(CLI::Range(1u, 100'000u));
-  sub->add_option("--seconds", seconds);
-  sub->add_option("--core", core);
-  sub->add_option("--memory", memory_mib, "MiB of huge pages; follows from the flows by default");
-  sub->add_option("--folder", config.folder, "for capture files")->required();
+  Options options;
+  const CLI::App* const throughput = add_throughput(app, options);
+  add_connections(app, options);
   CLI11_PARSE(app, argc, argv);
-  const auto found = find_scenario(scenario);
-  if (!found) return failed("there is no scenario '" + scenario + "'");
-  config.scenario = *found;
+  const auto found = find_scenario(options.scenario);
+  if (!found) return failed("there is no scenario '" + options.scenario + "'");
+  options.rig.scenario = *found;
+  options.rig.policy.protocol = options.protocol;
 
   dataplane::EalConfig eal;
   eal.program = "gannet-bench";
-  eal.memory_bytes = memory_mib != 0
-                         ? memory_mib << 20
-                         : (std::uint64_t{256} << 20) + std::uint64_t{config.flow_count} * 6'500;
+  eal.memory_bytes = memory_bytes_of(options);
   const auto started = dataplane::Eal::start(eal);
   if (!started) return failed(started.error().message);
-  config.has_huge_pages = started->has_huge_pages();
-  return throughput(config, seconds, core);
+  options.rig.has_huge_pages = started->has_huge_pages();
+  if (throughput->parsed()) return run_throughput(options.rig, options.seconds, options.core);
+  options.connections.rig = options.rig;
+  options.connections.core = options.core;
+  return options.fills ? run_overflow(options.connections) : run_connections(options.connections);
 }

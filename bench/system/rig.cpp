@@ -23,7 +23,6 @@
 namespace gannet::bench {
 namespace {
 
-constexpr unsigned kRingSlots = 1'024;
 constexpr unsigned kBatch = 64;
 constexpr std::uint32_t kSpareBuffers = 4'096;
 constexpr std::uint32_t kMinCaptured = 1'024;  // Packets of a file: one packet alone is no load.
@@ -39,8 +38,10 @@ Result<std::unique_ptr<Rig>> Rig::create(const RigConfig& config) {
 
 Result<void> Rig::add_port(const std::string& name) {
   RigPort port{name, "rig_" + name, nullptr, nullptr};
-  port.rx = rte_ring_create((port.device + "_rx").c_str(), kRingSlots, SOCKET_ID_ANY, 0);
-  port.tx = rte_ring_create((port.device + "_tx").c_str(), kRingSlots, SOCKET_ID_ANY, 0);
+  port.rx = rte_ring_create((port.device + "_rx").c_str(), config_.ring_slots, SOCKET_ID_ANY,
+                            RING_F_SP_ENQ | RING_F_SC_DEQ);
+  port.tx = rte_ring_create((port.device + "_tx").c_str(), config_.ring_slots, SOCKET_ID_ANY,
+                            RING_F_SP_ENQ | RING_F_SC_DEQ);
   if (port.rx == nullptr || port.tx == nullptr) return fail("no memory for the rig's rings");
   const int ethdev = rte_eth_from_rings(port.device.c_str(), &port.rx, 1, &port.tx, 1, 0);
   if (ethdev < 0) return fail("cannot make a port of rings");
@@ -53,8 +54,9 @@ Result<void> Rig::add_port(const std::string& name) {
 
 Result<void> Rig::open() {
   control::Diagnostics diagnostics;
+  const std::uint32_t capacity = config_.capacity != 0 ? config_.capacity : config_.flow_count + 64;
   const std::vector<control::Source> sources{
-      {std::make_shared<control::SourceFile>("host", host_of(config_.flow_count + 64)), false}};
+      {std::make_shared<control::SourceFile>("host", host_of(capacity)), false}};
   const auto host = control::load_host_config(sources, diagnostics);
   if (host) control::validate(*host, diagnostics);
   if (!host || diagnostics.has_errors()) {
@@ -62,7 +64,7 @@ Result<void> Rig::open() {
   }
   host_ = *host;
   const std::uint32_t captured = std::max(config_.flow_count, kMinCaptured);
-  buffer_count_ = 2 * captured + kSpareBuffers;
+  buffer_count_ = config_.buffer_count != 0 ? config_.buffer_count : 2 * captured + kSpareBuffers;
   pool_ = rte_pktmbuf_pool_create("rig", buffer_count_, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
                                   SOCKET_ID_ANY);
   if (pool_ == nullptr) return fail("no memory for the rig's packets: reserve more huge pages");
@@ -79,15 +81,17 @@ Result<void> Rig::open() {
   dataplane.cores = cores;
   dataplane.idle = dataplane::Idle::kSpin;
   dataplane.tracking = control::tracking_of(host_, 0, config_.has_huge_pages);
+  dataplane.tracking.ip6_capacity = 1;  // No scenario speaks IPv6.
   dataplane.max_mtu = 1'600;
   dataplane.has_own_threads = false;
+  if (config_.clock != nullptr) dataplane.clock = dataplane::Clock(config_.clock);
   auto made = dataplane::Dataplane::create(dataplane);
   if (!made) return tl::unexpected(made.error());
   dataplane_ = std::move(*made);
   controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
                                                       *dataplane_);
   const control::ApplyResult applied =
-      controller_->apply({{"bench", policy_of(config_.scenario, config_.rule_count)}}, diagnostics);
+      controller_->apply({{"bench", policy_of(config_.scenario, config_.policy)}}, diagnostics);
   if (!applied.is_applied) {
     return fail(control::render(control::Format::kText, diagnostics, "bench") + applied.error);
   }
@@ -117,11 +121,23 @@ std::uint16_t Rig::index_of(const std::string& port) const {
   return static_cast<std::uint16_t>(found - ports_.begin());
 }
 
-void Rig::send(const std::string& port, const Frame& frame) {
+const Rig::RigPort& Rig::port(std::string_view name) const {
+  return *std::find_if(ports_.begin(), ports_.end(),
+                       [name](const RigPort& p) { return p.name == name; });
+}
+
+void Rig::send(const RigPort& port, const Frame& frame) {
   rte_mbuf* const packet = rte_pktmbuf_alloc(pool_);
   char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
   std::memcpy(room, frame.data(), frame.size());
-  rte_ring_enqueue(ports_[index_of(port)].rx, packet);
+  rte_ring_enqueue(port.rx, packet);
+}
+
+void Rig::confirm_neighbors() {
+  const Ticks now = to_ticks(dataplane_->clock().now());
+  for (unsigned i = 0; i <= kRemoteHosts; ++i) {
+    dataplane_->neighbors().learn(remote_host(i), remote_host_mac(i), now);
+  }
 }
 
 void Rig::settle() {
@@ -129,10 +145,10 @@ void Rig::settle() {
   }
 }
 
-std::vector<Frame> Rig::take(const std::string& port) {
+std::vector<Frame> Rig::take(const RigPort& port) {
   std::vector<Frame> frames;
   void* entry = nullptr;
-  while (rte_ring_dequeue(ports_[index_of(port)].tx, &entry) == 0) {
+  while (rte_ring_dequeue(port.tx, &entry) == 0) {
     auto* const packet = static_cast<rte_mbuf*>(entry);
     const auto* const data = rte_pktmbuf_mtod(packet, const std::uint8_t*);
     // ARP questions of the switch are for nobody here.
@@ -144,11 +160,9 @@ std::vector<Frame> Rig::take(const std::string& port) {
 }
 
 Result<void> Rig::connect() {
-  const std::string near_port = "vm1";
-  const std::string far_port(config_.scenario.far_port);
-  for (unsigned i = 0; i <= kRemoteHosts; ++i) {
-    dataplane_->neighbors().learn(remote_host(i), remote_host_mac(i), to_ticks(Nanos{0}));
-  }
+  const RigPort& near_port = port("vm1");
+  const RigPort& far_port = port(config_.scenario.far_port);
+  confirm_neighbors();
   for (std::uint32_t first = 0; first < config_.flow_count; first += kBatch) {
     const std::uint32_t count = std::min<std::uint32_t>(kBatch, config_.flow_count - first);
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -252,11 +266,7 @@ Measured Rig::counters() const {
 Measured Rig::measure(double seconds) {
   using Clock = std::chrono::steady_clock;
   dataplane::Worker& worker = dataplane_->worker(0);
-  for (unsigned i = 0; i <= kRemoteHosts; ++i) {
-    // Nobody answers the switch's questions here: the neighbours are there for as long as we say.
-    dataplane_->neighbors().learn(remote_host(i), remote_host_mac(i),
-                                  to_ticks(dataplane_->clock().now()));
-  }
+  confirm_neighbors();
   const Measured before = counters();
   const auto started = Clock::now();
   const auto until =

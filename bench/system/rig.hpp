@@ -10,8 +10,10 @@
 #include "control/policy/host_config.hpp"
 #include "dataplane/dataplane.hpp"
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 struct rte_ring;
@@ -23,9 +25,13 @@ struct RigConfig {
   std::uint32_t flow_count = 1'000;
   unsigned frame_bytes = 64;
   bool is_imix = false;  // Frames of many sizes instead.
-  unsigned rule_count = 1'000;
+  PolicyShape policy;
   bool has_huge_pages = true;
-  std::string folder;  // For the capture files.
+  std::string folder;                         // For the capture files.
+  std::uint32_t capacity = 0;                 // Connections of the table; 0: what the flows need.
+  std::uint32_t ring_slots = 1'024;           // Of each port and way.
+  std::uint32_t buffer_count = 0;             // Of the rig; 0: what the capture files need.
+  const std::atomic<Nanos>* clock = nullptr;  // The worker's time; null: the TSC.
 };
 
 /// What the worker did in a while.
@@ -57,20 +63,27 @@ class Rig final {
   [[nodiscard]] Measured measure(double seconds);
   [[nodiscard]] std::uint64_t connection_count() const;
 
- private:
+  // For benchmarks that do something else with it.
   struct RigPort {
     std::string name;
     std::string device;
-    rte_ring* rx = nullptr;
+    rte_ring* rx = nullptr;  // Of one producer and one consumer, as tx.
     rte_ring* tx = nullptr;
   };
+  [[nodiscard]] dataplane::Dataplane& dataplane() { return *dataplane_; }
+  [[nodiscard]] const RigPort& port(std::string_view name) const;
+  /// Puts a frame where the port receives; there must be room and a buffer.
+  void send(const RigPort& port, const Frame& frame);
+  /// What the port has sent, but for questions by ARP.
+  [[nodiscard]] std::vector<Frame> take(const RigPort& port);
+  /// Nobody answers the switch's questions here: the neighbours are there for as long as we say.
+  void confirm_neighbors();
 
+ private:
   explicit Rig(const RigConfig& config) : config_(config) {}
   [[nodiscard]] Result<void> open();
   [[nodiscard]] Result<void> add_port(const std::string& name);
   [[nodiscard]] Result<std::string> plug(const std::string& port, std::vector<Frame>& frames);
-  void send(const std::string& port, const Frame& frame);
-  [[nodiscard]] std::vector<Frame> take(const std::string& port);
   void settle();
   [[nodiscard]] Measured counters() const;
   [[nodiscard]] std::uint16_t index_of(const std::string& port) const;

@@ -21,8 +21,11 @@ constexpr std::array<Scenario, 6> kScenarios{{
 }};
 
 constexpr Mac kVm1{{0x02, 0, 0x0a, 0x0a, 0x01, 0x0b}};
+constexpr Mac kVm2{{0x02, 0, 0x0a, 0x0a, 0x02, 0x0c}};
 constexpr unsigned kListenerPorts = 64;         // Of the virtual address.
 constexpr std::uint32_t kSourcePorts = 16'384;  // Of a VM, for each of them.
+constexpr unsigned kFirstDeniedPort = 20'000;   // No flow's service port, and
+constexpr unsigned kDeniedPorts = 40'000;       // so many more.
 constexpr std::uint32_t kNatSources = 1'000;    // Sockets behind the NAT gateway.
 
 constexpr Ip4 ip(unsigned a, unsigned b, unsigned c, unsigned d) {
@@ -41,10 +44,11 @@ std::string mappings() {
   return text;
 }
 
-std::string listeners() {
+std::string listeners(std::string_view protocol) {
   std::string text;
   for (unsigned i = 0; i < kListenerPorts; ++i) {
-    text += fmt::format("      - {{proto: udp, port: {}, backend_pool: pool}}\n", 1'000 + i);
+    text +=
+        fmt::format("      - {{proto: {}, port: {}, backend_pool: pool}}\n", protocol, 1'000 + i);
   }
   return text;
 }
@@ -59,18 +63,20 @@ std::string backends(const Scenario& s) {
 }
 
 // Rules that do not match, as tenants have them, and at the end the one that does.
-std::string rules(const char* peer, unsigned count) {
+std::string rules(const char* peer, const PolicyShape& shape) {
   std::string text;
-  for (unsigned i = 0; i + 1 < count; ++i) {
+  for (unsigned i = 0; i + 1 < shape.rule_count; ++i) {
+    const std::array<std::string, 4> prefixes{
+        fmt::format("172.{}.{}.0/24", 16 + i / 256 % 16, i % 256), "10.10.0.0/16",
+        fmt::format("10.10.{}.0/24", i / 4 % 16),
+        fmt::format("10.10.{}.{}/32", i / 4 % 3, i / 12 % 64)};
     text += fmt::format(
-        "      - {{name: r{}, action: deny, proto: tcp, ports: [{}], {}: {{cidr: "
-        "172.{}.{}.0/24}}}}\n",
-        i, 1 + i % 60'000, peer, 16 + i / 256 % 16, i % 256);
+        "      - {{name: r{}, action: deny, proto: {}, ports: [{}], {}: {{cidr: {}}}}}\n", i,
+        shape.has_near_rules ? shape.protocol : "tcp", kFirstDeniedPort + i % kDeniedPorts, peer,
+        prefixes[shape.has_near_rules ? i % prefixes.size() : 0]);
   }
-  return text + fmt::format(
-                    "      - {{name: last, action: allow, proto: udp, "
-                    "{}: any}}\n",
-                    peer);
+  return text + fmt::format("      - {{name: last, action: allow, proto: {}, {}: any}}\n",
+                            shape.protocol, peer);
 }
 
 }  // namespace
@@ -83,7 +89,7 @@ std::optional<Scenario> find_scenario(std::string_view name) {
   return found == kScenarios.end() ? std::nullopt : std::optional(*found);
 }
 
-std::string policy_of(const Scenario& scenario, unsigned rule_count) {
+std::string policy_of(const Scenario& scenario, const PolicyShape& shape) {
   std::string text = fmt::format(
       "apiVersion: gannet/v1\nkind: Policy\nmetadata: {{name: bench}}\n"
       "vpcs:\n  shop:\n    vni: 5001\n    cidrs: [10.10.0.0/16]\n    subnets:\n"
@@ -99,12 +105,12 @@ std::string policy_of(const Scenario& scenario, unsigned rule_count) {
       "  vm2: {{vpc: shop, subnet: two, ips: [10.10.2.12], mac: \"02:00:0a:0a:02:0c\", port: vm2,"
       " security_groups: [tenant]}}\n"
       "nat_gateways:\n  egress: {{vpc: shop, public_ips: [203.0.113.20], ports_per_eni: 1024}}\n",
-      mappings(), rules("to", rule_count), rules("from", rule_count));
+      mappings(), rules("to", shape), rules("from", shape));
   if (is_balanced(scenario)) {
     text += fmt::format(
         "load_balancers:\n  front:\n    vpc: shop\n    vip: 10.10.9.9\n    listeners:\n{}"
         "    backend_pools:\n      pool:\n        backends:\n{}",
-        listeners(), backends(scenario));
+        listeners(shape.protocol), backends(scenario));
   }
   return text;
 }
@@ -146,5 +152,7 @@ Mac remote_host_mac(unsigned index) {
 }
 
 Mac vm1_mac() { return kVm1; }
+
+Mac vm2_mac() { return kVm2; }
 
 }  // namespace gannet::bench

@@ -31,10 +31,17 @@ struct Scenario {
 [[nodiscard]] std::span<const Scenario> scenarios();
 [[nodiscard]] std::optional<Scenario> find_scenario(std::string_view name);
 
-/// The policy of a scenario, with `rule_count` rules in the security group that the flows pass.
-[[nodiscard]] std::string policy_of(const Scenario& scenario, unsigned rule_count);
+struct PolicyShape {
+  unsigned rule_count = 1'000;        // Each way, in the security group that the flows pass.
+  std::string_view protocol = "udp";  // That the flows use, udp or tcp.
+  // Whether most rules are about prefixes that the flows' addresses are in, so that a classifier
+  // has to look at them; else about others.
+  bool has_near_rules = false;
+};
 
-/// The first packet of a flow; equal numbers are equal flows.
+[[nodiscard]] std::string policy_of(const Scenario& scenario, const PolicyShape& shape);
+
+/// The first packet of a flow, of either protocol; equal numbers are equal flows.
 [[nodiscard]] UdpFlow flow_of(const Scenario& scenario, std::uint32_t number);
 
 /// The host's configuration; ports are made by the rig.
@@ -44,5 +51,6 @@ inline constexpr unsigned kRemoteHosts = 8;
 [[nodiscard]] Ip4 remote_host(unsigned index);  // Below kRemoteHosts; then comes the gateway.
 [[nodiscard]] Mac remote_host_mac(unsigned index);
 [[nodiscard]] Mac vm1_mac();
+[[nodiscard]] Mac vm2_mac();
 
 }  // namespace gannet::bench
