@@ -3,8 +3,10 @@
 // line of JSON, and measures once for every line on its standard input, so that the scripts beside
 // it can alternate it with others on the same core.
 #include "bench/system/connections.hpp"
+#include "bench/system/offload.hpp"
 #include "bench/system/program.hpp"
 #include "bench/system/throughput.hpp"
+#include "control/host_ports.hpp"
 #include "dataplane/eal.hpp"
 
 #include <CLI/CLI.hpp>
@@ -19,6 +21,7 @@ struct Options {
   std::string protocol = "udp";
   RigConfig rig;
   ConnectionsConfig connections;
+  OffloadOptions card;
   bool fills = false;
   double seconds = 1;
   unsigned core = 1;
@@ -55,6 +58,26 @@ CLI::App* add_connections(CLI::App& app, Options& options) {
   return sub;
 }
 
+CLI::App* add_offload(CLI::App& app, Options& options) {
+  CLI::App* const sub = app.add_subcommand("offload", "flows on the emulated card");
+  sub->add_option("--flows", options.card.flow_count)->check(CLI::Range(1'000u, 500'000u));
+  sub->add_option("--rounds", options.card.rounds)->check(CLI::Range(1u, 1'000u));
+  sub->add_option("--seconds", options.card.seconds);
+  return sub;
+}
+
+int run_card(const OffloadOptions& options) {
+  constexpr std::uint64_t kBytesPerFlow = 4'000;  // Its connection, and that of the next round.
+  const std::string driver = control::emulated_card_driver();
+  const char* const plugins[] = {driver.c_str()};
+  dataplane::EalConfig eal;
+  eal.program = "gannet-bench";
+  eal.plugins = plugins;
+  eal.memory_bytes = (std::uint64_t{512} << 20) + options.flow_count * kBytesPerFlow;
+  const auto started = dataplane::Eal::start(eal);
+  return started ? run_offload(options) : failed(started.error().message);
+}
+
 std::uint64_t memory_bytes_of(const Options& options) {
   constexpr std::uint64_t kBase = std::uint64_t{256} << 20;
   if (options.memory_mib != 0) return options.memory_mib << 20;
@@ -69,7 +92,9 @@ int main(int argc, char** argv) {
   Options options;
   const CLI::App* const throughput = add_throughput(app, options);
   add_connections(app, options);
+  const CLI::App* const card = add_offload(app, options);
   CLI11_PARSE(app, argc, argv);
+  if (card->parsed()) return run_card(options.card);
   const auto found = find_scenario(options.scenario);
   if (!found) return failed("there is no scenario '" + options.scenario + "'");
   options.rig.scenario = *found;

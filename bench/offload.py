@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Flows on the emulated card: how fast they get there, what is left for the host, and what a change of
+policy does to them, with traffic at full rate all the while."""
+
+from common import Measurer, progress, reserve_huge_pages
+
+HUGE_MIB = 512
+MIB_PER_1000_FLOWS = 4
+
+
+def add_options(parser):
+    parser.add_argument("--flows", type=int, help="that stay, and as many that come and go; 100,000 by default")
+    parser.add_argument("--rounds", type=int, help="of them, and so changes of policy; 10 by default")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of steady traffic, and of even arrivals")
+
+
+def run(options):
+    flows = options.flows or (20_000 if options.quick else 100_000)
+    rounds = options.rounds or (3 if options.quick else 10)
+    progress(f"offload: {flows} flows, {rounds} rounds")
+    reserve_huge_pages(HUGE_MIB + flows * MIB_PER_1000_FLOWS // 1000 + 256)
+    with Measurer("offload", "--flows", flows, "--rounds", rounds, "--seconds", options.seconds) as card:
+        found = card.ready
+    return [{"benchmark": "offload", "flows": flows, "rounds": rounds,
+             **{key: round(value, 3) for key, value in found.items()}}]
