@@ -12,11 +12,13 @@ import time
 
 import common
 import connections
+import latency
 import offload
 import throughput
 
 # A benchmark is a module of its name: add_options(parser), and run(options), which returns rows.
-BENCHMARKS = {"throughput": throughput, "connections": connections, "offload": offload}
+BENCHMARKS = {"throughput": throughput, "latency": latency, "connections": connections,
+              "offload": offload}
 
 
 def add_common_options(parser):

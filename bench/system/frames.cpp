@@ -59,6 +59,16 @@ Be16 l4_checksum(const std::uint8_t* frame) {
   return packet::finish(pseudo + packet::sum_bytes(frame + kEthernet + kIp, l4_bytes));
 }
 
+struct PcapFileHeader {
+  std::uint32_t magic = 0xa1b2c3d4;
+  std::uint16_t major = 2, minor = 4;
+  std::uint32_t zone = 0, accuracy = 0, snapshot_bytes = 65'535, link_type = 1;
+};
+
+struct PcapPacketHeader {
+  std::uint32_t seconds = 0, microseconds = 0, captured_bytes = 0, frame_bytes = 0;
+};
+
 }  // namespace
 
 Frame make_udp(const UdpFlow& flow, unsigned frame_bytes) {
@@ -114,26 +124,34 @@ Frame reply_to(const Frame& frame, const Mac& receiver) {
 }
 
 Result<void> write_pcap(const std::string& path, const std::vector<Frame>& frames) {
-  struct FileHeader {
-    std::uint32_t magic = 0xa1b2c3d4;
-    std::uint16_t major = 2, minor = 4;
-    std::uint32_t zone = 0, accuracy = 0, snapshot_bytes = 65'535, link_type = 1;
-  };
-  struct PacketHeader {
-    std::uint32_t seconds = 0, microseconds = 0, captured_bytes = 0, frame_bytes = 0;
-  };
   std::FILE* const file = std::fopen(path.c_str(), "wb");
   if (file == nullptr) return fail("cannot write " + path);
-  const FileHeader header;
+  const PcapFileHeader header;
   bool is_written = std::fwrite(&header, sizeof header, 1, file) == 1;
   for (const Frame& frame : frames) {
-    PacketHeader packet;
+    PcapPacketHeader packet;
     packet.captured_bytes = packet.frame_bytes = static_cast<std::uint32_t>(frame.size());
     is_written = is_written && std::fwrite(&packet, sizeof packet, 1, file) == 1 &&
                  std::fwrite(frame.data(), frame.size(), 1, file) == 1;
   }
   is_written = std::fclose(file) == 0 && is_written;
   return is_written ? Result<void>{} : fail("cannot write " + path + ": is the disk full?");
+}
+
+Result<std::vector<Frame>> read_pcap(const std::string& path) {
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return fail("cannot read " + path);
+  std::vector<Frame> frames;
+  PcapFileHeader header;
+  PcapPacketHeader packet;
+  bool is_read = std::fread(&header, sizeof header, 1, file) == 1;
+  while (is_read && std::fread(&packet, sizeof packet, 1, file) == 1) {
+    Frame& frame = frames.emplace_back(packet.captured_bytes);
+    is_read = std::fread(frame.data(), frame.size(), 1, file) == 1;
+  }
+  std::fclose(file);
+  if (!is_read || frames.empty()) return fail(path + " is no capture file with packets");
+  return frames;
 }
 
 }  // namespace gannet::bench

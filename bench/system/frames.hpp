@@ -43,5 +43,7 @@ void set_segment(Frame& frame, std::uint8_t flags, std::uint32_t sequence,
 
 /// Writes frames as a capture file (libpcap, microseconds, Ethernet).
 [[nodiscard]] Result<void> write_pcap(const std::string& path, const std::vector<Frame>& frames);
+/// Reads such a file.
+[[nodiscard]] Result<std::vector<Frame>> read_pcap(const std::string& path);
 
 }  // namespace gannet::bench

@@ -3,6 +3,7 @@
 // line of JSON, and measures once for every line on its standard input, so that the scripts beside
 // it can alternate it with others on the same core.
 #include "bench/system/connections.hpp"
+#include "bench/system/latency.hpp"
 #include "bench/system/offload.hpp"
 #include "bench/system/program.hpp"
 #include "bench/system/throughput.hpp"
@@ -22,6 +23,7 @@ struct Options {
   RigConfig rig;
   ConnectionsConfig connections;
   OffloadOptions card;
+  LatencyConfig latency;
   bool fills = false;
   double seconds = 1;
   unsigned core = 1;
@@ -78,6 +80,28 @@ int run_card(const OffloadOptions& options) {
   return started ? run_offload(options) : failed(started.error().message);
 }
 
+void add_latency(CLI::App& sub, Options& options) {
+  sub.add_option("--core", options.core);
+  sub.add_option("--socket", options.latency.socket, "of the memif ports")->required();
+}
+
+CLI::App* add_latency_switch(CLI::App& app, Options& options) {
+  CLI::App* const sub = app.add_subcommand("latency-switch", "the switch between memif ports");
+  add_latency(*sub, options);
+  sub->add_option("--scenario", options.scenario, "forward, nat, lb or full");
+  sub->add_option("--flows", options.rig.flow_count)->check(CLI::Range(1u, 1'048'576u));
+  sub->add_option("--folder", options.rig.folder, "for capture files")->required();
+  return sub;
+}
+
+CLI::App* add_latency_generator(CLI::App& app, Options& options) {
+  CLI::App* const sub = app.add_subcommand("latency-generator", "sends, receives and takes times");
+  add_latency(*sub, options);
+  sub->add_option("--there", options.latency.there, "capture file")->required();
+  sub->add_option("--back", options.latency.back, "capture file")->required();
+  return sub;
+}
+
 std::uint64_t memory_bytes_of(const Options& options) {
   constexpr std::uint64_t kBase = std::uint64_t{256} << 20;
   if (options.memory_mib != 0) return options.memory_mib << 20;
@@ -91,8 +115,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   Options options;
   const CLI::App* const throughput = add_throughput(app, options);
-  add_connections(app, options);
+  const CLI::App* const connections = add_connections(app, options);
   const CLI::App* const card = add_offload(app, options);
+  const CLI::App* const latency_switch = add_latency_switch(app, options);
+  add_latency_generator(app, options);
   CLI11_PARSE(app, argc, argv);
   if (card->parsed()) return run_card(options.card);
   const auto found = find_scenario(options.scenario);
@@ -106,8 +132,13 @@ int main(int argc, char** argv) {
   const auto started = dataplane::Eal::start(eal);
   if (!started) return failed(started.error().message);
   options.rig.has_huge_pages = started->has_huge_pages();
+  options.latency.seconds = options.seconds;
   if (throughput->parsed()) return run_throughput(options.rig, options.seconds, options.core);
-  options.connections.rig = options.rig;
-  options.connections.core = options.core;
-  return options.fills ? run_overflow(options.connections) : run_connections(options.connections);
+  options.connections.rig = options.latency.rig = options.rig;
+  options.connections.core = options.latency.core = options.core;
+  if (connections->parsed()) {
+    return options.fills ? run_overflow(options.connections) : run_connections(options.connections);
+  }
+  return latency_switch->parsed() ? run_latency_switch(options.latency)
+                                  : run_latency_generator(options.latency);
 }

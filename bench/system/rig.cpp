@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "bench/system/rig.hpp"
 
+#include "bench/system/device.hpp"
 #include "control/daemon.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
@@ -102,8 +103,7 @@ Rig::~Rig() {
   controller_.reset();
   dataplane_.reset();
   for (const std::uint16_t ethdev : captures_) {
-    rte_eth_dev_stop(ethdev);
-    rte_eth_dev_close(ethdev);
+    close_device(ethdev);
   }
   for (const RigPort& port : ports_) {
     for (rte_ring* const ring : {port.rx, port.tx}) {
@@ -199,22 +199,18 @@ Result<std::string> Rig::plug(const std::string& port, std::vector<Frame>& frame
     return tl::unexpected(written.error());
   frames.clear();
   frames.shrink_to_fit();
-  const std::string device = "net_pcap_" + port;
-  const std::string args = "rx_pcap=" + file + ",infinite_rx=1";
-  std::uint16_t ethdev = 0;
-  if (rte_eal_hotplug_add("vdev", device.c_str(), args.c_str()) != 0 ||
-      rte_eth_dev_get_port_by_name(device.c_str(), &ethdev) != 0) {
-    return fail("cannot open " + file + " as a port");
-  }
-  const rte_eth_conf conf{};
-  const bool is_open = rte_eth_dev_configure(ethdev, 1, 1, &conf) == 0 &&
-                       rte_eth_rx_queue_setup(ethdev, 0, 0, 0, nullptr, pool_) == 0 &&
-                       rte_eth_tx_queue_setup(ethdev, 0, 0, 0, nullptr) == 0 &&
-                       rte_eth_dev_start(ethdev) == 0;
-  if (!is_open) return fail("cannot start the capture port of " + file);
-  captures_.push_back(ethdev);
-  dataplane_->worker(0).replug(index_of(port), ethdev);
+  const auto plugged = plug_device(port, "net_pcap_" + port, "rx_pcap=" + file + ",infinite_rx=1");
+  if (!plugged) return tl::unexpected(plugged.error());
   return file;
+}
+
+Result<void> Rig::plug_device(const std::string& port, const std::string& device,
+                              const std::string& args) {
+  const auto opened = open_device(device, args, pool_);
+  if (!opened) return tl::unexpected(opened.error());
+  captures_.push_back(*opened);
+  dataplane_->worker(0).replug(index_of(port), *opened);
+  return {};
 }
 
 Result<void> Rig::plug_captures() {
@@ -235,18 +231,9 @@ Result<void> Rig::plug_captures() {
     const bool is_plugged =
         port == "vm1" ? config_.scenario.measures_there : config_.scenario.measures_back;
     if (is_plugged) continue;
-    const std::string device = "net_null_" + port;
-    std::uint16_t ethdev = 0;
-    const rte_eth_conf conf{};
-    const bool is_open = rte_eal_hotplug_add("vdev", device.c_str(), "no-rx=1") == 0 &&
-                         rte_eth_dev_get_port_by_name(device.c_str(), &ethdev) == 0 &&
-                         rte_eth_dev_configure(ethdev, 1, 1, &conf) == 0 &&
-                         rte_eth_rx_queue_setup(ethdev, 0, 0, 0, nullptr, pool_) == 0 &&
-                         rte_eth_tx_queue_setup(ethdev, 0, 0, 0, nullptr) == 0 &&
-                         rte_eth_dev_start(ethdev) == 0;
-    if (!is_open) return fail("cannot open a sink");
-    captures_.push_back(ethdev);
-    dataplane_->worker(0).replug(index_of(port), ethdev);
+    if (const auto plugged = plug_device(port, "net_null_" + port, "no-rx=1"); !plugged) {
+      return tl::unexpected(plugged.error());
+    }
   }
   return {};
 }

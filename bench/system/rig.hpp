@@ -55,6 +55,9 @@ class Rig final {
   [[nodiscard]] Result<void> connect();
   /// Writes the kept packets in random order to capture files and plugs those in.
   [[nodiscard]] Result<void> plug_captures();
+  /// Plugs another virtual device in where a port was.
+  [[nodiscard]] Result<void> plug_device(const std::string& port, const std::string& device,
+                                         const std::string& args);
   /// Capture files by direction: there, back; empty if the scenario does not measure it.
   [[nodiscard]] const std::string& there_file() const { return there_file_; }
   [[nodiscard]] const std::string& back_file() const { return back_file_; }
