@@ -105,7 +105,7 @@ def testpmd_mpps(files, buffers, seconds):
 def print_table(rows):
     """One table for each run of rows with the same keys."""
     while rows:
-        columns = list(rows[0])
+        columns = [name for name, value in rows[0].items() if not isinstance(value, dict)]
         count = next((i for i, row in enumerate(rows) if list(row) != columns), len(rows))
         shown = [dict(zip(columns, columns)), *rows[:count]]
         widths = [max(len(str(row[column])) for row in shown) for column in columns]
