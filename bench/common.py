@@ -106,7 +106,7 @@ def print_table(rows):
     """One table for each run of rows with the same keys."""
     while rows:
         columns = [name for name, value in rows[0].items() if not isinstance(value, dict)]
-        count = next((i for i, row in enumerate(rows) if list(row) != columns), len(rows))
+        count = next((i for i, row in enumerate(rows) if list(row) != list(rows[0])), len(rows))
         shown = [dict(zip(columns, columns)), *rows[:count]]
         widths = [max(len(str(row[column])) for row in shown) for column in columns]
         for row in shown:
