@@ -222,6 +222,8 @@ def demonstrate(report, options):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Also where a shell has started it in the background, and so with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nic", action="store_true", help="with the emulated card under the ports")
     parser.add_argument("--seconds", type=int, default=20, help="of iperf3 on the card")
