@@ -290,11 +290,11 @@ std::uint16_t receive(void* queue, rte_mbuf** packets, std::uint16_t room) {
 
 std::uint16_t transmit(void* queue, rte_mbuf** packets, std::uint16_t count) {
   auto& to = *static_cast<TxQueue*>(queue);
-  const unsigned taken = std::min<unsigned>(count, rte_ring_free_count(to.ring));
-  if (taken == 0) return 0;
-  std::uint64_t bytes = 0;
-  for (unsigned i = 0; i < taken; ++i) bytes += packets[i]->pkt_len;
-  rte_ring_sp_enqueue_bulk(to.ring, reinterpret_cast<void* const*>(packets), taken, nullptr);
+  std::uint64_t bytes = 0;  // Read while the packets are still the caller's.
+  for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
+  const unsigned taken =
+      rte_ring_sp_enqueue_burst(to.ring, reinterpret_cast<void* const*>(packets), count, nullptr);
+  for (unsigned i = taken; i < count; ++i) bytes -= packets[i]->pkt_len;
   to.sent.add(taken, bytes);
   return static_cast<std::uint16_t>(taken);
 }

@@ -209,20 +209,26 @@ TEST_F(Crowd, APolicyThatDeniesHalfIsInForceWithinASecondAndLeavesTheRestAlone) 
   EXPECT_EQ(stats().installed, after.installed);
 }
 
-// From a worker's order to the rule in force, by the offload thread alone.
+// From a worker's order to the rule in force, by the offload thread alone, over and over.
 TEST_F(Crowd, GetsItsRulesAtTwoHundredThousandASecond) {
-  open(false, 110'000);
-  bench_->hold_offload(true);
-  for (int round = 0; round < 2; ++round) {
-    send_all(kDenied);
-    send_all(kKept);
+  constexpr unsigned kRounds = 3;
+  open(false, 110'000, "timers: {udp: 1s, udp_stream: 1s}\n");
+  double seconds = 0;
+  for (unsigned round = 0; round < kRounds; ++round) {
+    bench_->hold_offload(true);
+    for (int i = 0; i < 2; ++i) {
+      send_all(kDenied);
+      send_all(kKept);
+    }
+    const double start = thread_seconds();
+    while (bench_->offload()->turn()) {
+    }
+    seconds += thread_seconds() - start;
+    bench_->hold_offload(false);
+    while (bench_->connection_count() != 0) bench_->advance(kNanosPerSecond);
   }
-  const double start = thread_seconds();
-  while (bench_->offload()->turn()) {
-  }
-  const double seconds = thread_seconds() - start;
   const std::uint64_t rules = stats().installed;
-  EXPECT_GE(rules, 2 * kHalf - 100);  // Some of the first have waited for a neighbour.
+  EXPECT_GE(rules, kRounds * 2 * kHalf - 100);  // Some of the first have waited for a neighbour.
   const double rate = static_cast<double>(rules) / seconds;
   std::printf("figure: %lu rules inserted at %.0f a second\n", static_cast<unsigned long>(rules),
               rate);
