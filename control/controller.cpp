@@ -109,7 +109,11 @@ ApplyResult Controller::rollback(std::uint32_t revision) {
     result.error = "there is no revision " + std::to_string(revision) + " to go back to";
     return result;
   }
-  return put_in_force((*found)->texts, (*found)->policy, std::nullopt);
+  return go_back_to(**found);
+}
+
+ApplyResult Controller::go_back_to(const Revision& revision) {
+  return put_in_force(revision.texts, revision.policy, std::nullopt);
 }
 
 std::string Controller::link_of(std::size_t port) const {

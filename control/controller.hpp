@@ -82,6 +82,8 @@ class Controller final {
                                          std::optional<std::uint32_t> expected);
   /// Puts an earlier revision in force again, as a new one.
   [[nodiscard]] ApplyResult rollback(std::uint32_t revision);
+  /// The same to a revision that may have left the history, or is the empty one of the start.
+  [[nodiscard]] ApplyResult go_back_to(const Revision& revision);
   /// Compiles what is in force anew, with other backend states.
   [[nodiscard]] Result<void> recompile();
 

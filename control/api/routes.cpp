@@ -79,7 +79,7 @@ std::optional<std::vector<PolicyText>> texts_of(const std::string& bytes) {
   if (body.is_discarded()) return std::nullopt;
   std::vector<PolicyText> texts;
   const auto files = body.find("files");
-  if (files == body.end() || !files->is_array()) return std::nullopt;
+  if (files == body.end() || !files->is_array() || files->empty()) return std::nullopt;
   for (const nlohmann::json& file : *files) {
     if (!file.is_object() || !file.contains("name") || !file["name"].is_string() ||
         !file.contains("text") || !file["text"].is_string()) {
@@ -273,7 +273,7 @@ ApiResponse ApiRoutes::status() {
             {"unlimited_enis", unlimited_enis(controller_)},
             {"pid", getpid()},
             {"network_namespace", network_namespace()}};
-  if (unconfirmed_) json["unconfirmed_goes_back_to"] = unconfirmed_->revision;
+  if (unconfirmed_) json["unconfirmed_goes_back_to"] = unconfirmed_->back_to->number;
   return answer(json);
 }
 
@@ -384,15 +384,15 @@ void ApiRoutes::apply(const ApiRequest& request, ApiReply reply) {
 }
 
 void ApiRoutes::put_in_force(Checked& checked, const ApiRequest& request, ApiReply reply) {
-  const std::uint32_t before = controller_.current().number;
+  const std::shared_ptr<const Revision> before = controller_.history().back();
   const ApplyResult result = controller_.put_in_force(std::move(checked.texts),
                                                       std::move(checked.policy), checked.expected);
   std::optional<Unconfirmed> ended;
   if (result.is_applied) {
     ended = end_guard();
     // What was never confirmed is nothing to go back to.
-    const std::uint32_t back_to = ended ? ended->revision : before;
-    if (checked.confirm_within && result.revision != back_to) {
+    const auto back_to = ended ? ended->back_to : before;
+    if (checked.confirm_within && result.revision != back_to->number) {
       guard(*checked.confirm_within, back_to);
     }
   }
@@ -422,9 +422,9 @@ void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagn
             {"diagnostics", to_json(diagnostics, request)},
             {"changes", to_json(result.changes)}};
   if (!result.is_applied) return reply(answer(json, 422));
-  if (unconfirmed_) json["unconfirmed_goes_back_to"] = unconfirmed_->revision;
+  if (unconfirmed_) json["unconfirmed_goes_back_to"] = unconfirmed_->back_to->number;
   if (ended) {
-    json["ended_guard"] = {{"revision", ended->guarded}, {"went_back_to", ended->revision}};
+    json["ended_guard"] = {{"revision", ended->guarded}, {"went_back_to", ended->back_to->number}};
   }
   if (query(request, "wait").empty()) return reply(answer(json));
   const bool waits_for_card = query(request, "wait") == "hw";
@@ -435,13 +435,13 @@ void ApiRoutes::finish_apply(const ApplyResult& result, const Diagnostics& diagn
 }
 
 // Takes an apply back after a while, unless it is confirmed before.
-void ApiRoutes::guard(std::chrono::nanoseconds within, std::uint32_t before) {
-  unconfirmed_ = Unconfirmed{controller_.current().number, before, nullptr};
+void ApiRoutes::guard(std::chrono::nanoseconds within, std::shared_ptr<const Revision> back_to) {
+  unconfirmed_ = Unconfirmed{controller_.current().number, std::move(back_to), nullptr};
   unconfirmed_->timer = evtimer_new(
       base_,
       [](evutil_socket_t, short, void* self) {
         auto& routes = *static_cast<ApiRoutes*>(self);
-        const auto result = routes.controller_.rollback(routes.unconfirmed_->revision);
+        const auto result = routes.controller_.go_back_to(*routes.unconfirmed_->back_to);
         fmt::print(stderr, "gannetd: the last policy was not confirmed in time; {}\n",
                    result.is_applied ? "the one before is in force again" : result.error);
         routes.take_guard_away();

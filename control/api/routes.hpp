@@ -33,8 +33,8 @@ class ApiRoutes final {
   struct Waiter;   // An apply whose sender waits until every connection conforms.
   // An apply that is taken back unless it is confirmed.
   struct Unconfirmed {
-    std::uint32_t guarded;   // That waits for the confirmation.
-    std::uint32_t revision;  // To go back to.
+    std::uint32_t guarded;                    // That waits for the confirmation.
+    std::shared_ptr<const Revision> back_to;  // Kept, however long the history has become.
     event* timer;
   };
 
@@ -55,7 +55,7 @@ class ApiRoutes final {
   void finish_apply(const ApplyResult& result, const Diagnostics& diagnostics,
                     const std::optional<Unconfirmed>& ended, const ApiRequest& request,
                     ApiReply reply);
-  void guard(std::chrono::nanoseconds within, std::uint32_t before);
+  void guard(std::chrono::nanoseconds within, std::shared_ptr<const Revision> back_to);
   // Whatever is put in force by hand ends the wait for a confirmation of what was before it.
   // \return what has ended, for the answer; null if nothing has waited.
   [[nodiscard]] std::optional<Unconfirmed> end_guard();

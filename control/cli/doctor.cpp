@@ -225,7 +225,7 @@ void check_links(Findings& findings, const std::string& socket, Patience patienc
       continue;
     }
     if (link == "gone" || link == "replaced")
-      fix = "make its interface again, then restart gannetd";
+      fix = "restart gannetd, once the interface is there if it is none that gannetd makes";
     if (link.starts_with("mtu")) fix = "ip link set DEV mtu, to what underlay.mtu says at least";
     findings.bad(check, link, fix);
   }

@@ -109,6 +109,9 @@ int print_apply(const OnlineOptions& options, const Json& answer) {
                  answer["waited_ms"].get<double>());
     }
     fmt::print("\n");
+    for (const Json& rule : answer.value("not_conforming", Json::array())) {
+      fmt::print("  the card still has the rule of {}\n", rule.get<std::string>());
+    }
     if (const auto back_to = answer.find("unconfirmed_goes_back_to"); back_to != answer.end()) {
       fmt::print("it goes back to revision {} in time unless 'gannetctl confirm' is said\n",
                  back_to->get<unsigned>());

@@ -79,6 +79,9 @@ void match_new_l4(const Rule& rule, Pattern& pattern) {
     udp.mask.udp.hdr.src_port = udp.mask.udp.hdr.dst_port = kAll16;
   } else {
     const auto icmp = pattern.add(RTE_FLOW_ITEM_TYPE_ICMP);
+    // Request or reply: one who asks his own public address sends both with the same addresses.
+    icmp.spec.icmp.hdr.icmp_type = static_cast<std::uint8_t>(rule.after.destination_port >> 8);
+    icmp.mask.icmp.hdr.icmp_type = 0xff;
     icmp.spec.icmp.hdr.icmp_ident = wire16(rule.after.source_port);
     icmp.mask.icmp.hdr.icmp_ident = kAll16;
   }

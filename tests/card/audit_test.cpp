@@ -87,6 +87,26 @@ TEST(Audit, FindsNothingWrongWithRulesThatAreRight) {  // O22
   EXPECT_EQ(on_card.rules_in_use, bench->offload()->status().guard_count + 5);
 }
 
+// Who asks his own public address sends requests and replies with the same addresses and numbers.
+TEST(Audit, TellsRequestsFromReplies) {
+  const auto bench = make_world(kUnlimited);
+  const Bytes messages[] = {from_vm1(kPublic1).echo_request(7).bytes(),
+                            from_vm1(kPublic1).echo_reply(7).bytes()};
+  for (unsigned i = 0; i < 300; ++i) {
+    for (const Bytes& message : messages) {
+      EXPECT_EQ(send_and_take(*bench, "vm1", message, "vm1").size(), 1u);
+    }
+    bench->advance(5 * kNanosPerMilli);
+    // No later packet makes good what a watch has missed.
+    for (unsigned quiet = 0; i % 10 == 9 && quiet < 30; ++quiet) {
+      bench->advance(10 * kNanosPerMilli);
+    }
+  }
+  EXPECT_EQ(stats_of(*bench).rules, 2u);
+  EXPECT_GE(stats_of(*bench).audited, 5u);
+  EXPECT_EQ(stats_of(*bench).wrong, 0u);
+}
+
 // Packets go on, but the card does not tell of any flow that is idle: counters are what counts.
 // (O8)
 TEST(Audit, NeedsNoAgedEvents) {

@@ -197,7 +197,9 @@ def demonstrate(report, options):
         net = demo_lab(lab)
         net.has_card = options.nic
         card = {"type": "emulated", "uplink": "uplink", "vfs": list(VMS)}
-        host = net.host_config(DEMO / "host.yaml", **({"nic": card} if options.nic else {}))
+        # The emulated card has packet buffers of its own.
+        changes = {"nic": card, "memory": {"size": "1GiB"}} if options.nic else {}
+        host = net.host_config(DEMO / "host.yaml", **changes)
         net.gannet = Gannet(lab, net.host1, host, DEMO / "policy.yaml")
         net.plug_vms()
         prove_inside(report, net)

@@ -83,6 +83,18 @@ def test_clean_end(host):
         assert not list(pathlib.Path("/var/run/dpdk").glob(f"gannet-{gannet.process.pid}"))
 
 
+def test_first_policy_is_taken_back_too(host):
+    """Without a confirmation the switch is as empty as before."""
+    gannet = Gannet(host.lab, host, CONFIG)
+    small = host.lab.write("small.yaml", SMALL_POLICY)
+    assert "goes back to revision 0" in gannet.ctl("apply", "--confirm", "300ms", small).stdout
+    assert gannet.json("show", "eni")
+    wait_for("the empty policy", lambda: not gannet.json("show", "eni"))
+    gannet.ctl("apply", small)
+    assert gannet.json("show", "eni")
+    assert gannet.stop() == 0
+
+
 def test_end_while_clients_are_busy(host):
     """covers: P17. A capture and a half-sent request do not keep it."""
     gannet = Gannet(host.lab, host, CONFIG, host.lab.write("small.yaml", SMALL_POLICY))
