@@ -2,6 +2,7 @@
 #include "control/controller.hpp"
 
 #include "control/policy/validate.hpp"
+#include "control/reconcile/compare.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -129,6 +130,10 @@ Result<void> Controller::compile_and_publish(const Policy& policy, std::uint32_t
                           dataplane_.conforming_generation(), identities_);
   if (!compiled) return tl::unexpected(compiled.error());
   compiled->snapshot->is_first_policy = revision <= 1;
+  if (dataplane_.policy() != nullptr) {
+    compiled->snapshot->changes =
+        compare({*dataplane_.policy(), names_}, {*compiled->snapshot, compiled->names});
+  }
   ++generation_;
   auto before = dataplane_.publish(std::move(compiled->snapshot));
   if (before) keep_rule_hits(*before);

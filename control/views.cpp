@@ -374,6 +374,8 @@ Json show_workers(Controller& c) {
                     {"capacity", s.connection_capacity.load()},
                     {"high_water", s.connection_high_water.load()},
                     {"evicted", s.evicted.load()},
+                    {"reevaluated", s.reevaluated.load()},
+                    {"adopted", s.adopted.load()},
                     {"nat_mappings", s.nat_mappings.load()},
                     {"card_packets", s.path.card_packets.read()},
                     {"fast_packets", s.path.fast_packets.read()},

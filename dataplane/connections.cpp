@@ -23,7 +23,6 @@ constexpr std::uint32_t kOutsideProbeAnswersPerSecond = 10'000;
 constexpr std::uint32_t kLogEntriesPerSecond = 200;  // Of one ENI's packets; a guess.
 constexpr std::uint32_t kOutsideLogEntriesPerSecond = 2'000;
 constexpr unsigned kPortTries = 64;
-constexpr unsigned kReevaluationCost = 8;  // In looks at a record; measured: 8 to 12.
 
 TimeoutClass first_timeout(const IpTuple& tuple, flows::TcpState state) {
   switch (tuple.protocol) {
@@ -290,6 +289,7 @@ DropReason Connections::judge_again(std::uint32_t index, const Snapshot& policy,
 template <typename Key>
 DropReason Connections::reevaluate(std::uint32_t index, const Snapshot& policy, Ticks now,
                                    std::uint32_t& rule) {
+  ++reevaluated_count_;
   const DropReason reason = judge_again<Key>(index, policy, now, rule);
   if (reason != DropReason::kNone) {
     const bool is_gone = close<Key>(index, now);
@@ -315,7 +315,8 @@ Admission Connections::refresh(flows::FlowRef ref, const Ingress& in, const Snap
   Admission admission;
   admission.flow = ref;
   auto& connection = table<Key>()[ref.connection()];
-  if (connection.flows[0].generation != policy.generation) {
+  if (connection.flows[0].generation != policy.generation &&
+      !adopt<Key>(ref.connection(), policy)) {
     admission.reason = reevaluate<Key>(ref.connection(), policy, now, admission.rule);
     if (admission.reason != DropReason::kNone) return admission;
   }
@@ -435,34 +436,6 @@ unsigned Connections::age(Ticks now, unsigned budget) {
   mappings_.expire(now, budget);
   return v4_->advance(now, budget, [&](std::uint32_t i) { on_due<flows::Ip4Key>(i, now); }) +
          v6_->advance(now, budget, [&](std::uint32_t i) { on_due<flows::Ip6Key>(i, now); });
-}
-
-template <typename Key>
-bool Connections::sweep_table(const Snapshot& policy, Ticks now, unsigned budget,
-                              std::uint32_t& cursor) {
-  auto& records = table<Key>();
-  while (cursor < records.touched_count()) {
-    if (budget == 0) return false;
-    const std::uint32_t index = cursor++;
-    --budget;
-    const auto& forward = records[index].flows[0];
-    const bool is_stale = records.is_used(index) && forward.kind == flows::FlowKind::kForward &&
-                          forward.generation != policy.generation;
-    if (!is_stale) continue;
-    std::uint32_t rule = flows::kNoRule;
-    static_cast<void>(reevaluate<Key>(index, policy, now, rule));
-    budget -= std::min(budget, kReevaluationCost);
-  }
-  return true;
-}
-
-bool Connections::sweep(const Snapshot& policy, Ticks now, unsigned budget) {
-  if (swept_generation_ != policy.generation) {
-    swept_generation_ = policy.generation;
-    v4_cursor_ = v6_cursor_ = 0;
-  }
-  return sweep_table<flows::Ip4Key>(policy, now, budget, v4_cursor_) &&
-         sweep_table<flows::Ip6Key>(policy, now, budget, v6_cursor_);
 }
 
 template <typename Key>
@@ -586,6 +559,8 @@ bool Connections::may_log(flows::Zone zone, Nanos now) {
   template Admission Connections::open<Key>(FirstPacket&, const PacketFacts&, std::uint32_t);   \
   template Admission Connections::refresh<Key>(flows::FlowRef, const Ingress&, const Snapshot&, \
                                                Ticks, bool);                                    \
+  template DropReason Connections::reevaluate<Key>(std::uint32_t, const Snapshot&, Ticks,       \
+                                                   std::uint32_t&);                             \
   template flows::TcpVerdict Connections::track<Key>(flows::FlowRef, const flows::TcpSegment&,  \
                                                      Ticks);                                    \
   template bool Connections::close<Key>(std::uint32_t, Ticks);                                  \

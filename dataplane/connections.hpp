@@ -111,7 +111,8 @@ class Connections final {
 
   /// Ages connections and port mappings, at most `budget` of each. \return how many ended.
   unsigned age(Ticks now, unsigned budget);
-  /// Re-evaluates connections of older policies, at most `budget`.
+  /// Brings connections of older policies up to this one, at most `budget`: those that its changes
+  /// may concern are judged again.
   /// \return true when none is left that was there when the policy came.
   bool sweep(const Snapshot& policy, Ticks now, unsigned budget);
 
@@ -160,6 +161,10 @@ class Connections final {
   }
   /// Connections evicted because the table was full.
   [[nodiscard]] std::uint64_t evicted_count() const { return evicted_count_; }
+  /// After changes of policy: how often a connection was judged again, and how often one that the
+  /// change does not concern has taken over the generation.
+  [[nodiscard]] std::uint64_t reevaluated_count() const { return reevaluated_count_; }
+  [[nodiscard]] std::uint64_t adopted_count() const { return adopted_count_; }
 
  private:
   struct EniUsage {
@@ -186,6 +191,8 @@ class Connections final {
                                     flows::Connection<Key>& connection, std::uint32_t replaces);
   template <typename Key>
   void start(std::uint32_t index, const FirstPacket& first, const PacketFacts& facts);
+  template <typename Key>
+  [[nodiscard]] bool adopt(std::uint32_t index, const Snapshot& policy);
   template <typename Key>
   [[nodiscard]] DropReason reevaluate(std::uint32_t index, const Snapshot& policy, Ticks now,
                                       std::uint32_t& rule);
@@ -215,6 +222,8 @@ class Connections final {
   Mailbox mailbox_;
   OffloadDesk* desk_ = nullptr;  // Null: there is no card.
   std::uint64_t evicted_count_ = 0;
+  std::uint64_t reevaluated_count_ = 0;
+  std::uint64_t adopted_count_ = 0;
   std::uint32_t redirect_count_ = 0;
   std::uint32_t swept_generation_ = 0;
   std::uint32_t v4_cursor_ = 0;

@@ -133,7 +133,7 @@ enum class RouteKind : std::uint8_t { kLocal, kDrop, kInternet, kNatGateway, kPe
 
 struct Route {
   RouteKind kind = RouteKind::kLocal;
-  std::uint8_t length = 0;          // Of its prefix.
+  Prefix prefix;
   std::uint16_t target = kNoIndex;  // NAT gateway or VPC.
 };
 
@@ -267,9 +267,12 @@ struct TunnelPeerKey {
   friend bool operator==(const TunnelPeerKey&, const TunnelPeerKey&) = default;
 };
 
+class Changes;
+
 class Snapshot {
  public:
   std::uint32_t generation = 0;
+  std::shared_ptr<const Changes> changes;  // Null: nothing is known of the policy before.
   // Whether TCP connections from before a cold start may still be joined without their SYN (R6):
   // only until somebody changes the policy, or a connection that the change has cut would be back
   // with the next packet of the other side.

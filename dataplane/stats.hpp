@@ -69,6 +69,8 @@ struct WorkerStats {
   std::atomic<std::uint64_t> connection_capacity{0};
   std::atomic<std::uint64_t> connection_high_water{0};
   std::atomic<std::uint64_t> evicted{0};
+  std::atomic<std::uint64_t> reevaluated{0};  // Connections judged again after a change of policy.
+  std::atomic<std::uint64_t> adopted{0};      // Connections that the change did not concern.
   std::atomic<std::uint64_t> nat_mappings{0};
 };
 

@@ -268,6 +268,8 @@ void Worker::keep_house() {
   stats_.connections.store(connections_->connection_total(), std::memory_order_relaxed);
   stats_.connection_high_water.store(v4.high_water() + v6.high_water(), std::memory_order_relaxed);
   stats_.evicted.store(connections_->evicted_count(), std::memory_order_relaxed);
+  stats_.reevaluated.store(connections_->reevaluated_count(), std::memory_order_relaxed);
+  stats_.adopted.store(connections_->adopted_count(), std::memory_order_relaxed);
   stats_.nat_mappings.store(connections_->mappings().used_count(), std::memory_order_relaxed);
 }
 

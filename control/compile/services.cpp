@@ -14,7 +14,7 @@ constexpr std::uint16_t kPublicSide = kNoIndex;  // The VPC of a ListenerKey tha
 
 dataplane::Route compile_route(const CompileWork& work, const Route& route) {
   dataplane::Route compiled;
-  compiled.length = route.to->length;
+  compiled.prefix = *route.to;
   switch (route.via->kind()) {
     case ViaKind::kDrop: compiled.kind = dataplane::RouteKind::kDrop; break;
     case ViaKind::kInternet: compiled.kind = dataplane::RouteKind::kInternet; break;
@@ -40,7 +40,7 @@ dataplane::RouteTable compile_table(const CompileWork& work, const Vpc& vpc,
     compiled.routes.push_back(route);
   };
   const auto add_local = [&](const Prefix& prefix) {
-    add(prefix, {dataplane::RouteKind::kLocal, prefix.length, kNoIndex});
+    add(prefix, {dataplane::RouteKind::kLocal, prefix, kNoIndex});
   };
   for (const auto& cidr : vpc.cidrs) add_local(*cidr);
   for (const Subnet& subnet : vpc.subnets) {

@@ -20,7 +20,7 @@ DropReason Router::judge_underlay(const FirstPacket& first) noexcept {
   if (policy.is_tunnel_host(destination)) return DropReason::underlay_address;
   for (const Prefix& own : policy.underlay.addresses) {
     if (own.address == destination) return DropReason::underlay_address;
-    const bool is_meant = first.route != nullptr && first.route->length >= own.length;
+    const bool is_meant = first.route != nullptr && first.route->prefix.length >= own.length;
     if (own.contains(destination) && !is_meant) return DropReason::underlay_address;
   }
   return DropReason::kNone;
@@ -36,7 +36,7 @@ DropReason Router::judge(FirstPacket& first) noexcept {
 
   const Endpoint* const own = policy.find_endpoint(first.vpc, destination);
   const bool is_mapped = own != nullptr && own->kind == EndpointKind::kRemote;
-  if (is_mapped && (route == nullptr || route->length < bit_count(destination.family()))) {
+  if (is_mapped && (route == nullptr || route->prefix.length < bit_count(destination.family()))) {
     first.note(Step::kRoute, static_cast<std::uint32_t>(RouteKind::kLocal));
     return judge_endpoint(first);
   }

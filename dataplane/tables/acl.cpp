@@ -42,6 +42,7 @@ Acl::Acl(std::span<const Entry> entries) {
     while (end < sorted.size() && sorted[end].match.remote == prefix) ++end;
     while (!parents.empty() && !parents.back().first.contains(prefix)) parents.pop_back();
     const std::uint32_t node = add_node(std::span(sorted).subspan(i, end - i));
+    prefixes_.push_back(prefix);
     if (!parents.empty()) {
       nodes_[node].parent = parents.back().second;
       nodes_[node].chain_best =

@@ -46,6 +46,22 @@ class Acl {
   [[nodiscard]] std::uint32_t match(const IpAddress& remote, std::uint8_t protocol,
                                     std::uint16_t port) const;
 
+  /// What the rules of one prefix alone say, for comparing tables: from starts[i] on rules[i] is
+  /// the first that matches, or kNoMatch.
+  struct Intervals {
+    const Prefix& remote;
+    std::span<const std::uint32_t> starts;  // Of protocol << 16 | port, ascending from 0.
+    std::span<const std::uint32_t> rules;
+  };
+  /// Prefixes that have rules, in ascending order.
+  [[nodiscard]] std::size_t prefix_count() const { return prefixes_.size(); }
+  [[nodiscard]] Intervals intervals(std::size_t prefix) const {
+    const Node& node = nodes_[prefix];
+    return {prefixes_[prefix],
+            std::span(interval_starts_).subspan(node.first_interval, node.interval_count),
+            std::span(interval_rules_).subspan(node.first_interval, node.interval_count)};
+  }
+
  private:
   struct Node {
     std::uint32_t first_interval;
@@ -58,6 +74,7 @@ class Acl {
 
   Lpm nodes_by_prefix_;
   std::vector<Node> nodes_;
+  std::vector<Prefix> prefixes_;  // By node.
   // Of all nodes: where an interval of protocol << 16 | port starts, and its first rule.
   std::vector<std::uint32_t> interval_starts_;
   std::vector<std::uint32_t> interval_rules_;

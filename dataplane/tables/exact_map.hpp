@@ -35,6 +35,15 @@ class ExactMap {
   [[nodiscard]] std::uint32_t find(const Key& key) const {
     return slots_.empty() ? kNone : slots_[probe(key)].value;
   }
+  [[nodiscard]] bool is_empty() const { return slots_.empty(); }
+
+  /// Calls visit(key, value) for all entries, in no order.
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    for (const Entry& slot : slots_) {
+      if (slot.value != kNone) visit(slot.key, slot.value);
+    }
+  }
 
  private:
   // The slot that holds the key, or the empty one where it would be.
