@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What all benchmarks share: the program that measures, huge pages, testpmd, tables and progress."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -18,6 +19,14 @@ CORE = 1
 
 class BenchError(Exception):
     """A program of the benchmark did not do what it should; the text says what."""
+
+
+def share(text):
+    """An option's number above 0, to 1."""
+    number = float(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
+    return number
 
 
 def reserve_huge_pages(mib):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Latency through the switch at shares of its own maximum, beside testpmd in io mode.
+"""Latency through the switch at shares of its highest rate without loss, beside testpmd in io mode.
 
 A generator on core 0 and the switch on core 1, in processes of their own, with two ports of shared memory
-(memif) between them. The generator is the same for both switches, and so are its packets.
+(memif) between them. The generator, its packets and its rates are the same for both switches.
 """
 
 import contextlib
@@ -12,17 +12,21 @@ import statistics
 import subprocess
 import tempfile
 
-from common import BenchError, CORE, Measurer, progress, reserve_huge_pages, stop
+from common import BenchError, CORE, Measurer, progress, reserve_huge_pages, share, stop
 
 GENERATOR_CORE = 0
 LOADS = (0.1, 0.5, 0.9)
 FLOWS = 1_000
 MEMORY_MIB = 1_536
+TRIAL_SECONDS = 0.1
+TRIALS = 3  # Of a rate: other programs of the machine make packets late, and now and then lost.
+HALVINGS = 7
+KEYS = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 
 
 def add_options(parser):
     parser.add_argument("--scenario", choices=("forward", "nat", "lb", "full"), default="full")
-    parser.add_argument("--load", action="append", type=float, help="share of the maximum, 0 to 1")
+    parser.add_argument("--load", action="append", type=share, help="share of the highest rate, above 0, to 1")
     parser.add_argument("--flows", type=int, default=FLOWS)
     parser.add_argument("--rounds", type=int, help="5, or 3 if quick")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
@@ -30,10 +34,10 @@ def add_options(parser):
 
 @contextlib.contextmanager
 def gannet(scenario, flows, socket, folder):
-    """Gannet's worker between the ports; gives the captures of what to send."""
+    """Gannet's worker between the ports."""
     with Measurer("latency-switch", "--scenario", scenario, "--flows", flows, "--socket", socket,
-                  "--folder", folder, "--core", CORE) as switch:
-        yield switch.ready
+                  "--folder", folder, "--core", CORE):
+        yield
 
 
 @contextlib.contextmanager
@@ -52,19 +56,25 @@ def testpmd(socket):
 
 
 class Generator(Measurer):
-    """gannet-bench as the generator; `measure_at` takes packets a second, 0 for all it can."""
+    """gannet-bench as the generator; rates are packets a second, 0 is all it can."""
 
-    def measure_at(self, rate):
-        self.process.stdin.write(f"{rate}\n")
+    def measure_at(self, rate, seconds):
+        self.process.stdin.write(f"{rate} {seconds}\n")
         self.process.stdin.flush()
         return self._read()
 
+    def _loses_none(self, rate):
+        return any(self.measure_at(rate, TRIAL_SECONDS)["lost"] == 0 for _ in range(TRIALS))
 
-def measure_through(switch, loads, generator_arguments):
-    """What comes back at shares of the maximum that is measured first, by load."""
-    with Generator("latency-generator", *generator_arguments) as generator, switch:
-        most = generator.measure_at(0)["packets_per_second"]
-        return most, {load: generator.measure_at(load * most) for load in loads}
+    def highest_rate(self):
+        """The highest rate without loss (RFC 2544, 26.1): halves the interval again and again."""
+        lowest, highest = 0, self.measure_at(0, TRIAL_SECONDS)["packets_per_second"]
+        for _ in range(HALVINGS):
+            rate = (lowest + highest) / 2
+            lowest, highest = (rate, highest) if self._loses_none(rate) else (lowest, rate)
+        if not lowest:
+            raise BenchError("the switch loses packets at any rate")
+        return lowest
 
 
 def capture(scenario, flows, folder):
@@ -73,40 +83,48 @@ def capture(scenario, flows, folder):
         return run.ready["there"], run.ready["back"]
 
 
+def measure_round(options, loads, files, folder):
+    """The highest rate of each switch, and both at shares of Gannet's: ours by load, theirs."""
+    found, rates = [], None
+    for name in ("gannet", "testpmd"):
+        socket = pathlib.Path(folder) / f"{name}.sock"
+        switch = (gannet(options.scenario, options.flows, socket, folder) if name == "gannet"
+                  else testpmd(socket))
+        with Generator("latency-generator", "--socket", socket, "--there", files[0], "--back", files[1],
+                       "--core", GENERATOR_CORE) as generator, switch:
+            highest = generator.highest_rate()
+            rates = rates or {load: load * highest for load in loads}
+            found.append({load: generator.measure_at(rate, options.seconds) | {"highest": highest}
+                          for load, rate in rates.items()})
+        socket.unlink(missing_ok=True)
+    return found
+
+
 def run(options):
     loads = options.load or LOADS
     rounds = options.rounds or (3 if options.quick else 5)
     reserve_huge_pages(MEMORY_MIB)
-    ours, theirs = [], []
+    pairs = []
     with tempfile.TemporaryDirectory() as folder:
-        there, back = capture(options.scenario, options.flows, folder)
+        files = capture(options.scenario, options.flows, folder)
         for number in range(rounds):
             progress(f"latency: {options.scenario}, round {number + 1} of {rounds}")
-            for found, name in ((ours, "gannet"), (theirs, "testpmd")):
-                socket = pathlib.Path(folder) / f"{name}{number}.sock"
-                switch = (gannet(options.scenario, options.flows, socket, folder)
-                          if name == "gannet" else testpmd(socket))
-                found.append(measure_through(
-                    switch, loads, ("--socket", socket, "--there", there, "--back", back,
-                                    "--core", GENERATOR_CORE, "--seconds", options.seconds)))
-    return [row(options, load, ours, theirs) for load in loads]
+            pairs.append(measure_round(options, loads, files, folder))
+    return [row(options, load, [(ours[load], theirs[load]) for ours, theirs in pairs]) for load in loads]
 
 
-def row(options, load, ours, theirs):
-    def median(found, key):
-        return round(statistics.median(by_load[load][key] for _, by_load in found), 2)
+def row(options, load, pairs):
+    def median(which, key):
+        return statistics.median(pair[which][key] for pair in pairs)
 
     result = {"scenario": options.scenario, "flows": options.flows, "load": load,
-              "packets_per_second": round(statistics.median(load * most for most, _ in ours))}
-    keys = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
-    result |= {key: median(ours, key) for key in keys}
-    result["testpmd_packets_per_second"] = round(statistics.median(load * m for m, _ in theirs))
-    result |= {f"testpmd_{key}": median(theirs, key) for key in keys}
+              "highest_mpps": round(median(0, "highest") / 1e6, 3),
+              "testpmd_highest_mpps": round(median(1, "highest") / 1e6, 3),
+              "mpps": round(median(0, "packets_per_second") / 1e6, 3)}
+    result |= {key: round(median(0, key), 2) for key in KEYS}
+    result |= {f"testpmd_{key}": round(median(1, key), 2) for key in KEYS}
     for key in ("p50_us", "p99_us"):
-        result[f"{key[:-3]}_to_testpmd"] = round(statistics.median(
-            a[load][key] / b[load][key] for (_, a), (_, b) in zip(ours, theirs)), 2)
-    if any(by_load[load]["received"] == 0 for _, by_load in ours + theirs):
-        raise BenchError("nothing came back to the generator")
-    result["histogram_us"] = ours[-1][1][load]["histogram_us"]
-    result["testpmd_histogram_us"] = theirs[-1][1][load]["histogram_us"]
+        result[f"{key[:-3]}_to_testpmd"] = round(statistics.median(a[key] / b[key] for a, b in pairs), 2)
+    result["lost"], result["testpmd_lost"] = (sum(pair[i]["lost"] for pair in pairs) for i in (0, 1))
+    result["histogram_us"], result["testpmd_histogram_us"] = (side["histogram_us"] for side in pairs[-1])
     return result

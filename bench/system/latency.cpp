@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <iostream>
+#include <sstream>
 #include <thread>
 
 #include <rte_cycles.h>
@@ -133,9 +134,12 @@ class Generator final {
   nlohmann::ordered_json run(double packets_per_second, double seconds);
 
  private:
-  // Sends so many packets by a port. \return how many it took.
-  unsigned send(Side& side, unsigned count);
+  // Sends so many packets that carry this time by a port. \return how many it took.
+  unsigned send(Side& side, unsigned count, std::uint64_t now);
   void receive();
+  [[nodiscard]] bool is_counted(std::uint64_t then) const {
+    return then >= counted_from_ && then < counted_until_;
+  }
 
   rte_mempool* pool_ = nullptr;
   std::array<Side, 2> sides_;
@@ -144,7 +148,7 @@ class Generator final {
   std::uint64_t counted_until_ = 0;
 };
 
-unsigned Generator::send(Side& side, unsigned count) {
+unsigned Generator::send(Side& side, unsigned count, std::uint64_t now) {
   rte_mbuf* packets[kGeneratorBurst];
   if (rte_pktmbuf_alloc_bulk(pool_, packets, count) != 0) return 0;
   for (unsigned i = 0; i < count; ++i) {
@@ -153,7 +157,7 @@ unsigned Generator::send(Side& side, unsigned count) {
     auto* const room = reinterpret_cast<std::uint8_t*>(
         rte_pktmbuf_append(packets[i], static_cast<std::uint16_t>(frame.size())));
     std::memcpy(room, frame.data(), frame.size());
-    stamp(room + frame.size(), rte_rdtsc());
+    stamp(room + frame.size(), now);
   }
   const unsigned sent =
       rte_eth_tx_burst(side.ethdev, 0, packets, static_cast<std::uint16_t>(count));
@@ -170,7 +174,7 @@ void Generator::receive() {
     for (unsigned i = 0; i < count; ++i) {
       const auto* const data = rte_pktmbuf_mtod(packets[i], const std::uint8_t*);
       const std::uint64_t then = stamp_of(data + packets[i]->data_len);
-      if (then >= counted_from_ && then < counted_until_) latencies_.add(now - then);
+      if (is_counted(then)) latencies_.add(now - then);
     }
     rte_pktmbuf_free_bulk(packets, count);
   }
@@ -190,14 +194,15 @@ nlohmann::ordered_json Generator::run(double packets_per_second, double seconds)
   for (std::uint64_t now = start; now < counted_until_; now = rte_rdtsc()) {
     unsigned count = kGeneratorBurst;
     if (gap > 0) {
-      const double late = static_cast<double>(now) - due;
-      count =
-          late < 0 ? 0 : std::min<unsigned>(kGeneratorBurst, 1 + static_cast<unsigned>(late / gap));
-      due += gap * count;
+      const double owed = 1 + (static_cast<double>(now) - due) / gap;
+      count = owed < 1 ? 0 : static_cast<unsigned>(std::min<double>(owed, kGeneratorBurst));
+      // Who has stood still for longer does not make up for it: that would be another load.
+      due = owed > kGeneratorBurst ? static_cast<double>(now) + gap : due + gap * count;
     }
     if (count != 0) {
-      const unsigned taken = send(sides_[turn++ % sides_.size()], count);
-      if (now >= counted_from_) {
+      const std::uint64_t then = rte_rdtsc();
+      const unsigned taken = send(sides_[turn++ % sides_.size()], count, then);
+      if (is_counted(then)) {
         sent += taken;
         refused += count - taken;
       }
@@ -207,9 +212,7 @@ nlohmann::ordered_json Generator::run(double packets_per_second, double seconds)
   const std::uint64_t drained = counted_until_ + static_cast<std::uint64_t>(kDrainSeconds * hz);
   while (rte_rdtsc() < drained) receive();
   const double counted_seconds = seconds * (1 - kWarmUpShare);
-  return {{"sent", sent},
-          {"refused", refused},
-          {"received", latencies_.count()},
+  return {{"lost", sent + refused - latencies_.count()},
           {"packets_per_second", static_cast<double>(latencies_.count()) / counted_seconds},
           {"p50_us", latencies_.percentile_us(0.5)},
           {"p90_us", latencies_.percentile_us(0.9)},
@@ -264,7 +267,10 @@ int run_latency_generator(const LatencyConfig& config) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     if (!generator.is_connected()) return failed("the switch does not connect");
-    print(generator.run(std::atof(line.c_str()), config.seconds));
+    double rate = 0;
+    double seconds = 0;
+    if (!(std::istringstream(line) >> rate >> seconds)) return failed("which rate, for how long?");
+    print(generator.run(rate, seconds));
   }
   return 0;
 }

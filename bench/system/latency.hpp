@@ -18,7 +18,6 @@ struct LatencyConfig {
   std::string socket;  // Of both memif ports: 0 is the VM's, 1 the other one.
   std::string there;   // Capture files of what the generator sends, by direction.
   std::string back;
-  double seconds = 1;
   unsigned core = 1;
 };
 
@@ -27,7 +26,8 @@ struct LatencyConfig {
 [[nodiscard]] int run_latency_switch(const LatencyConfig& config);
 
 /// The generator. For each line of standard input, which is a rate in packets a second of both
-/// directions together or 0 for as many as possible, sends so and prints what came back.
+/// directions together, or 0 for as many as possible, and for how many seconds, sends so and prints
+/// what came back. Its packets are evenly spaced, and what it was too late for is not sent.
 /// \return exit status.
 [[nodiscard]] int run_latency_generator(const LatencyConfig& config);
 

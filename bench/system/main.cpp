@@ -97,7 +97,6 @@ CLI::App* add_latency_switch(CLI::App& app, Options& options) {
 CLI::App* add_latency_generator(CLI::App& app, Options& options) {
   CLI::App* const sub = app.add_subcommand("latency-generator", "sends, receives and takes times");
   add_latency(*sub, options);
-  sub->add_option("--seconds", options.seconds);
   sub->add_option("--there", options.latency.there, "capture file")->required();
   sub->add_option("--back", options.latency.back, "capture file")->required();
   return sub;
@@ -133,7 +132,6 @@ int main(int argc, char** argv) {
   const auto started = dataplane::Eal::start(eal);
   if (!started) return failed(started.error().message);
   options.rig.has_huge_pages = started->has_huge_pages();
-  options.latency.seconds = options.seconds;
   if (throughput->parsed()) return run_throughput(options.rig, options.seconds, options.core);
   options.connections.rig = options.latency.rig = options.rig;
   options.connections.core = options.latency.core = options.core;
