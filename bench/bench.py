@@ -7,18 +7,32 @@ mean anything, because a machine's speed drifts.
 
 import argparse
 import pathlib
+import platform
+import re
 import sys
 import time
 
 import common
 import connections
 import latency
+import micro
 import offload
+import plots
+import report
+import swap
 import throughput
 
 # A benchmark is a module of its name: add_options(parser), and run(options), which returns rows.
-BENCHMARKS = {"throughput": throughput, "latency": latency, "connections": connections,
-              "offload": offload}
+BENCHMARKS = {module.__name__: module
+              for module in (throughput, report, latency, connections, swap, offload, micro)}
+EXIT_USAGE = 64
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong."""
+
+    def error(self, message):
+        self.exit(EXIT_USAGE, f"./run bench: {message}; --help lists what there is\n")
 
 
 def add_common_options(parser):
@@ -28,7 +42,7 @@ def add_common_options(parser):
 
 def parse(arguments):
     """The options of each benchmark to run, by its name."""
-    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
+    parser = Parser(prog="./run bench", description=__doc__)
     add_common_options(parser)
     commands = parser.add_subparsers(dest="what", metavar="BENCHMARK")
     parsers = {}
@@ -44,20 +58,46 @@ def parse(arguments):
     return chosen, {name: parsers[name].parse_args(common_arguments) for name in BENCHMARKS}
 
 
+def machine():
+    """The processor's name, and how many there are."""
+    info = pathlib.Path("/proc/cpuinfo").read_text()
+    names = re.findall(r"^model name\s*:\s*(.*)$", info, re.MULTILINE)
+    return f"{names[0] if names else platform.machine()}, {info.count('processor	:')} cores"
+
+
+def run_one(name, options, folder):
+    """The rows of a benchmark, which are shown, written and drawn; None if it failed."""
+    started = time.monotonic()
+    try:
+        rows = BENCHMARKS[name].run(options)
+    except common.BenchError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return None
+    common.progress(f"{name}: took {time.monotonic() - started:.0f} s")
+    print(common.table(rows), flush=True)
+    common.write_json(folder / f"{name}.json", rows)
+    plots.draw(name, rows, folder)
+    return rows
+
+
 def main():
     chosen, plan = parse(sys.argv[1:])
-    started = time.strftime("%Y-%m-%d-%H%M%S")
-    rows = []
-    try:
+    folder = common.RESULTS / f"{chosen.what or 'all'}-{time.strftime('%Y-%m-%d-%H%M%S')}"
+    summary = [f"# Gannet's benchmarks on {machine()}, {time.strftime('%Y-%m-%d')}"]
+    found = []
+    has_failed = False
+    with common.huge_pages_as_before():
         for name, options in plan.items():
-            found = BENCHMARKS[name].run(options)
-            common.print_table(found)
-            rows += found
-    except common.BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    common.write_json(chosen.json or common.RESULTS / f"{chosen.what or 'all'}-{started}.json", rows)
-    return 0
+            rows = run_one(name, options, folder)
+            has_failed |= rows is None
+            found += rows or []
+            shown = "failed" if rows is None else f"```\n{common.table(rows)}\n```"
+            summary.append(f"## {name}\n\n{shown}")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "summary.md").write_text("\n\n".join(summary) + "\n")
+    common.write_json(chosen.json or folder / "all.json", found)
+    print(f"tables, JSON and plots are in {folder}", file=sys.stderr)
+    return 1 if has_failed else 0
 
 
 if __name__ == "__main__":

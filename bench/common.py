@@ -14,6 +14,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BENCH = ROOT / "build" / "bin" / "gannet-bench"
 RESULTS = ROOT / "bench" / "results"
+HUGE_PAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 CORE = 1
 
 
@@ -23,17 +24,43 @@ class BenchError(Exception):
 
 def share(text):
     """An option's number above 0, to 1."""
-    number = float(text)
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and at most 1")
+
+
+def whole(lowest, highest):
+    """The type of an option that is a whole number in a range."""
+    def read(text):
+        if text.isdecimal() and lowest <= int(text) <= highest:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of {lowest} to {highest}")
+    return read
+
+
+def add_flows(parser, **how):
+    parser.add_argument("--flows", type=whole(1, 1_048_576), **how)
+
+
+def add_rounds(parser, usual, quick=3):
+    parser.add_argument("--rounds", type=whole(1, 1_000), help=f"{usual}, or {quick} if quick")
+
+
+@contextlib.contextmanager
+def huge_pages_as_before():
+    """Gives back afterwards what has been reserved."""
+    before = HUGE_PAGES.read_text()
+    try:
+        yield
+    finally:
+        HUGE_PAGES.write_text(before)
 
 
 def reserve_huge_pages(mib):
     """Huge pages of 2 MiB for all programs; more are reserved if too few are there."""
-    path = pathlib.Path("/proc/sys/vm/nr_hugepages")
-    if int(path.read_text()) * 2 < mib:
-        path.write_text(str(mib // 2))
+    if int(HUGE_PAGES.read_text()) * 2 < mib:
+        HUGE_PAGES.write_text(str(mib // 2))
 
 
 def progress(text):
@@ -111,16 +138,18 @@ def testpmd_mpps(files, buffers, seconds):
     return (rates[-2] + rates[-1]) / 1e6
 
 
-def print_table(rows):
-    """One table for each run of rows with the same keys."""
+def table(rows):
+    """One table, as text, for each run of rows with the same keys."""
+    lines = []
     while rows:
         columns = [name for name, value in rows[0].items() if not isinstance(value, dict)]
         count = next((i for i, row in enumerate(rows) if list(row) != list(rows[0])), len(rows))
         shown = [dict(zip(columns, columns)), *rows[:count]]
         widths = [max(len(str(row[column])) for row in shown) for column in columns]
         for row in shown:
-            print("  ".join(str(row[c]).ljust(w) for c, w in zip(columns, widths)).rstrip())
+            lines.append("  ".join(str(row[c]).ljust(w) for c, w in zip(columns, widths)).rstrip())
         rows = rows[count:]
+    return "\n".join(lines)
 
 
 def write_json(path, rows):

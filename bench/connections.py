@@ -8,7 +8,7 @@ to FIN, 6 packets. Policies of 1,000 and 10,000 rules are measured in turn. Then
 import contextlib
 import statistics
 
-from common import BenchError, CORE, Measurer, progress, reserve_huge_pages
+from common import CORE, BenchError, Measurer, add_rounds, progress, reserve_huge_pages
 
 SCENARIOS = ("forward", "nat", "full")
 PROTOCOLS = ("udp", "tcp")
@@ -21,7 +21,7 @@ RECORD_MIB_PER_MILLION = 300
 def add_options(parser):
     parser.add_argument("--scenario", action="append", choices=SCENARIOS)
     parser.add_argument("--protocol", action="append", choices=PROTOCOLS)
-    parser.add_argument("--rounds", type=int, help="5, or 3 if quick")
+    add_rounds(parser, 5)
     parser.add_argument("--fill", type=int, default=FILL, metavar="CONNECTIONS",
                         help="size of the table that is filled; 0: none")
 

@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import tempfile
 
-from common import BenchError, CORE, Measurer, progress, reserve_huge_pages, share, stop
+from common import CORE, BenchError, Measurer, add_flows, add_rounds, progress, reserve_huge_pages, share, stop
 
 GENERATOR_CORE = 0
 LOADS = (0.1, 0.5, 0.9)
@@ -27,8 +27,8 @@ KEYS = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 def add_options(parser):
     parser.add_argument("--scenario", choices=("forward", "nat", "lb", "full"), default="full")
     parser.add_argument("--load", action="append", type=share, help="share of the highest rate, above 0, to 1")
-    parser.add_argument("--flows", type=int, default=FLOWS)
-    parser.add_argument("--rounds", type=int, help="5, or 3 if quick")
+    add_flows(parser, default=FLOWS)
+    add_rounds(parser, 5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
 
 

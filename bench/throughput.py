@@ -7,7 +7,8 @@ import statistics
 import sys
 import tempfile
 
-from common import BenchError, CORE, Measurer, progress, reserve_huge_pages, testpmd_mpps
+from common import (CORE, BenchError, Measurer, add_flows, add_rounds, progress, reserve_huge_pages,
+                    testpmd_mpps, whole)
 from ovs import MAX_FLOWS, Ovs
 
 SCENARIOS = ("forward", "encap", "decap", "nat", "lb", "full")
@@ -20,14 +21,14 @@ QUICK = [("full", 1_000, 64), ("full", 100_000, 64), ("forward", 1_000, 64)]
 
 
 def frame_of(text):
-    return text if text == "imix" else int(text)
+    return text if text == "imix" else whole(64, 1_518)(text)
 
 
 def add_options(parser):
     parser.add_argument("--scenario", action="append", choices=SCENARIOS)
-    parser.add_argument("--flows", action="append", type=int)
+    add_flows(parser, action="append")
     parser.add_argument("--frame", action="append", type=frame_of, help="64 to 1518, or imix")
-    parser.add_argument("--rounds", type=int, help="5 by default, 3 with --quick")
+    add_rounds(parser, 5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
     parser.add_argument("--no-ovs", action="store_true", help="without Open vSwitch")
 

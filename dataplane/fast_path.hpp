@@ -13,6 +13,7 @@
 #include "dataplane/common_shape.hpp"
 #include "dataplane/connections.hpp"
 #include "dataplane/drop_log.hpp"
+#include "dataplane/loop_steps.hpp"
 #include "dataplane/neighbors.hpp"
 #include "dataplane/port_context.hpp"
 #include "dataplane/transmit.hpp"
@@ -46,15 +47,18 @@ class FastPath final {
   };
 
   /// Works on a burst. Calls `slow(packet)` for each packet that it leaves alone; all others are
-  /// sent, handed over or dropped.
-  template <typename Slow>
-  void process(const Burst& burst, Slow&& slow) {
+  /// sent, handed over or dropped. Tells `steps` at the end of each.
+  template <typename Steps, typename Slow>
+  void process(const Burst& burst, Steps& steps, Slow&& slow) {
     read(burst);
+    steps.end(LoopStep::kParse);
     look_up(burst.count);
+    steps.end(LoopStep::kLookUp);
     for (unsigned i = forward_until_slow(burst, 0); i < burst.count;
          i = forward_until_slow(burst, i + 1)) {
       slow(burst.packets[i]);
     }
+    steps.end(LoopStep::kApply);
   }
 
  private:

@@ -111,7 +111,41 @@ void Worker::run() {
   rte_rcu_qsbr_thread_unregister(shared_.rcu, id());
 }
 
-bool Worker::poll() {
+template <typename Steps>
+void Worker::forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over,
+                     Steps& steps) {
+  fast_path_.process({port, packets, count, is_handed_over, *policy_, now_}, steps,
+                     [&](rte_mbuf* packet) {
+                       slow_stage_.process(port.index, packet, is_handed_over, *policy_, now_);
+                     });
+}
+
+template <typename Steps>
+[[gnu::always_inline]] inline unsigned Worker::receive(Steps& steps) {
+  unsigned total = 0;
+  for (PortContext& port : ports_) {
+    if (!port.has_queue) continue;
+    rte_mbuf* packets[FastPath::kBurst];
+    const unsigned count = rte_eth_rx_burst(port.ethdev, port.queue, packets, FastPath::kBurst);
+    if (count == 0) continue;
+    total += count;
+    std::uint64_t bytes = 0;
+    for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
+    port.counters->rx_packets.add(count);
+    port.counters->rx_bytes.add(bytes);
+    if (transmitter_.tap() != nullptr) [[unlikely]] {
+      transmitter_.tap()->see(port.index, CaptureSide::kReceived, packets, count, now_);
+    }
+    steps.end(LoopStep::kReceive);
+    forward(port, packets, count, false, steps);
+    transmitter_.flush();
+    steps.end(LoopStep::kTransmit);
+  }
+  return total;
+}
+
+template <typename Steps>
+[[gnu::always_inline]] inline bool Worker::turn(Steps& steps) {
   now_ = clock_.now();
   transmitter_.set_time(now_);
   const Snapshot* const in_force = shared_.policy.load(std::memory_order_acquire);
@@ -119,7 +153,8 @@ bool Worker::poll() {
   // The address alone would not do: a freed snapshot's may be used again.
   if (policy_ != in_force || taken_generation_ != in_force->generation) take_policy(in_force);
   slow_stage_.run(now_);
-  const unsigned received = receive() + read_mail();
+  steps.end(LoopStep::kRest);
+  const unsigned received = receive(steps) + read_mail();
   transmitter_.flush();
   const unsigned answers =
       desk_ == nullptr ? 0 : connections_->read_offload_answers(now_, kAnswerBudget);
@@ -128,6 +163,13 @@ bool Worker::poll() {
   if (received == 0) stats_.path.empty_polls.add(1);
   return received + answers != 0;
 }
+
+bool Worker::poll() {
+  NoSteps steps;
+  return turn(steps);
+}
+
+bool Worker::poll(StepCycles& steps) { return turn(steps); }
 
 // Readies the port contexts for a new snapshot.
 void Worker::take_policy(const Snapshot* in_force) {
@@ -153,33 +195,6 @@ void Worker::take_policy(const Snapshot* in_force) {
       port.refusal = binding.is_down ? DropReason::eni_down : DropReason::port_has_no_eni;
     }
   }
-}
-
-unsigned Worker::receive() {
-  unsigned total = 0;
-  for (PortContext& port : ports_) {
-    if (!port.has_queue) continue;
-    rte_mbuf* packets[FastPath::kBurst];
-    const unsigned count = rte_eth_rx_burst(port.ethdev, port.queue, packets, FastPath::kBurst);
-    if (count == 0) continue;
-    total += count;
-    std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
-    port.counters->rx_packets.add(count);
-    port.counters->rx_bytes.add(bytes);
-    if (transmitter_.tap() != nullptr) [[unlikely]] {
-      transmitter_.tap()->see(port.index, CaptureSide::kReceived, packets, count, now_);
-    }
-    forward(port, packets, count, false);
-    transmitter_.flush();
-  }
-  return total;
-}
-
-void Worker::forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over) {
-  fast_path_.process({port, packets, count, is_handed_over, *policy_, now_}, [&](rte_mbuf* packet) {
-    slow_stage_.process(port.index, packet, is_handed_over, *policy_, now_);
-  });
 }
 
 unsigned Worker::read_mail() {
@@ -211,7 +226,8 @@ void Worker::read_messages(const Message* messages, unsigned count) {
       packets[packet_count++] = messages[i++].packet;
     }
     ports_[port].counters->taken_over_packets.add(packet_count);
-    forward(ports_[port], packets, packet_count, true);
+    NoSteps steps;
+    forward(ports_[port], packets, packet_count, true, steps);
   }
 }
 

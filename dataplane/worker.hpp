@@ -11,6 +11,7 @@
 #include "dataplane/connections.hpp"
 #include "dataplane/drop_log.hpp"
 #include "dataplane/fast_path.hpp"
+#include "dataplane/loop_steps.hpp"
 #include "dataplane/messages.hpp"
 #include "dataplane/neighbors.hpp"
 #include "dataplane/news.hpp"
@@ -92,6 +93,8 @@ class Worker final {
   void run();
   /// One turn of the loop. \return whether anything moved.
   bool poll();
+  /// The same turn, whose steps are measured.
+  bool poll(StepCycles& steps);
 
   /// Hands a command to the worker; it stays the caller's. Any one thread at a time.
   /// \return false if too many are waiting.
@@ -138,8 +141,13 @@ class Worker final {
          rte_ring* commands, rte_ring* news);
 
   void take_policy(const Snapshot* in_force);
-  unsigned receive();
-  void forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over);
+  template <typename Steps>
+  bool turn(Steps& steps);
+  template <typename Steps>
+  unsigned receive(Steps& steps);
+  template <typename Steps>
+  void forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over,
+               Steps& steps);
   unsigned read_mail();
   void read_messages(const Message* messages, unsigned count);
   void read_message(const Message& message);

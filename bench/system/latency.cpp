@@ -3,6 +3,7 @@
 
 #include "bench/system/device.hpp"
 #include "bench/system/program.hpp"
+#include "bench/system/throughput.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -225,12 +226,8 @@ nlohmann::ordered_json Generator::run(double packets_per_second, double seconds)
 }  // namespace
 
 int run_latency_switch(const LatencyConfig& config) {
-  auto rig = Rig::create(config.rig);
+  auto rig = make_loaded_rig(config.rig);
   if (!rig) return failed(rig.error().message);
-  if (const auto connected = (*rig)->connect(); !connected)
-    return failed(connected.error().message);
-  if (const auto plugged = (*rig)->plug_captures(); !plugged)
-    return failed(plugged.error().message);
   const std::array<std::string, 2> ports{"vm1", std::string(config.rig.scenario.far_port)};
   for (unsigned i = 0; i < ports.size(); ++i) {
     const auto plugged = (*rig)->plug_device(ports[i], "net_memif" + std::to_string(i),

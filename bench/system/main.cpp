@@ -6,6 +6,7 @@
 #include "bench/system/latency.hpp"
 #include "bench/system/offload.hpp"
 #include "bench/system/program.hpp"
+#include "bench/system/swap.hpp"
 #include "bench/system/throughput.hpp"
 #include "control/host_ports.hpp"
 #include "dataplane/eal.hpp"
@@ -24,9 +25,9 @@ struct Options {
   ConnectionsConfig connections;
   OffloadOptions card;
   LatencyConfig latency;
+  ThroughputOptions throughput;
   bool fills = false;
-  double seconds = 1;
-  unsigned core = 1;
+  unsigned core = 1;  // That is measured.
   std::uint64_t memory_mib = 0;
 };
 
@@ -43,9 +44,18 @@ CLI::App* add_throughput(CLI::App& app, Options& options) {
   add_common(*sub, options);
   sub->add_option("--flows", options.rig.flow_count)->check(CLI::Range(1u, 1'048'576u));
   sub->add_flag("--imix", options.rig.is_imix, "64, 594 and 1518 bytes, 7:4:1, instead");
-  sub->add_option("--seconds", options.seconds);
+  sub->add_option("--seconds", options.throughput.seconds);
+  sub->add_flag("--steps", options.throughput.has_steps, "also what each step takes");
   sub->add_option("--memory", options.memory_mib,
                   "MiB of huge pages; follows from the flows by default");
+  sub->add_option("--folder", options.rig.folder, "for capture files")->required();
+  return sub;
+}
+
+CLI::App* add_swap(CLI::App& app, Options& options) {
+  CLI::App* const sub = app.add_subcommand("swap", "other rules under full load");
+  add_common(*sub, options);
+  sub->add_option("--flows", options.rig.flow_count)->check(CLI::Range(1u, 1'048'576u));
   sub->add_option("--folder", options.rig.folder, "for capture files")->required();
   return sub;
 }
@@ -115,6 +125,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   Options options;
   const CLI::App* const throughput = add_throughput(app, options);
+  const CLI::App* const swap = add_swap(app, options);
   const CLI::App* const connections = add_connections(app, options);
   const CLI::App* const card = add_offload(app, options);
   const CLI::App* const latency_switch = add_latency_switch(app, options);
@@ -132,7 +143,10 @@ int main(int argc, char** argv) {
   const auto started = dataplane::Eal::start(eal);
   if (!started) return failed(started.error().message);
   options.rig.has_huge_pages = started->has_huge_pages();
-  if (throughput->parsed()) return run_throughput(options.rig, options.seconds, options.core);
+  options.throughput.core = options.core;
+  if (throughput->parsed()) return run_throughput(options.rig, options.throughput);
+  constexpr unsigned kControlCore = 0;
+  if (swap->parsed()) return run_swap(options.rig, kControlCore);
   options.connections.rig = options.latency.rig = options.rig;
   options.connections.core = options.latency.core = options.core;
   if (connections->parsed()) {

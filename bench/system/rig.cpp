@@ -84,19 +84,29 @@ Result<void> Rig::open() {
   dataplane.tracking = control::tracking_of(host_, 0, config_.has_huge_pages);
   dataplane.tracking.ip6_capacity = 1;  // No scenario speaks IPv6.
   dataplane.max_mtu = 1'600;
-  dataplane.has_own_threads = false;
+  dataplane.has_own_threads = config_.has_own_thread;
   if (config_.clock != nullptr) dataplane.clock = dataplane::Clock(config_.clock);
   auto made = dataplane::Dataplane::create(dataplane);
   if (!made) return tl::unexpected(made.error());
   dataplane_ = std::move(*made);
   controller_ = std::make_unique<control::Controller>(host_, control::facts_of(host_, *dataplane_),
                                                       *dataplane_);
-  const control::ApplyResult applied =
-      controller_->apply({{"bench", policy_of(config_.scenario, config_.policy)}}, diagnostics);
+  return apply(policy_of(config_.scenario, config_.policy));
+}
+
+Result<void> Rig::apply(const std::string& policy) {
+  control::Diagnostics diagnostics;
+  const control::ApplyResult applied = controller_->apply({{"bench", policy}}, diagnostics);
   if (!applied.is_applied) {
     return fail(control::render(control::Format::kText, diagnostics, "bench") + applied.error);
   }
   return {};
+}
+
+Result<void> Rig::swap_rules() {
+  PolicyShape shape = config_.policy;
+  shape.first_denied_port += ++swap_count_ % 2;
+  return apply(policy_of(config_.scenario, shape));
 }
 
 Rig::~Rig() {
@@ -250,7 +260,7 @@ Measured Rig::counters() const {
   return m;
 }
 
-Measured Rig::measure(double seconds) {
+Measured Rig::measure(double seconds, dataplane::StepCycles* steps) {
   using Clock = std::chrono::steady_clock;
   dataplane::Worker& worker = dataplane_->worker(0);
   confirm_neighbors();
@@ -260,7 +270,9 @@ Measured Rig::measure(double seconds) {
       started + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   const std::uint64_t cycles = rte_rdtsc();
   while (Clock::now() < until) {
-    for (unsigned i = 0; i < kPollsPerLook; ++i) worker.poll();
+    for (unsigned i = 0; i < kPollsPerLook; ++i) {
+      steps == nullptr ? worker.poll() : worker.poll(*steps);
+    }
   }
   Measured m = counters();
   m.cycles = rte_rdtsc() - cycles;

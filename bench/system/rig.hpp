@@ -32,6 +32,8 @@ struct RigConfig {
   std::uint32_t ring_slots = 1'024;           // Of each port and way.
   std::uint32_t buffer_count = 0;             // Of the rig; 0: what the capture files need.
   const std::atomic<Nanos>* clock = nullptr;  // The worker's time; null: the TSC.
+  // Whether the worker is to have a thread of its own, on core 1, from dataplane().start() on.
+  bool has_own_thread = false;
 };
 
 /// What the worker did in a while.
@@ -63,7 +65,8 @@ class Rig final {
   [[nodiscard]] const std::string& back_file() const { return back_file_; }
   [[nodiscard]] std::uint32_t buffer_count() const { return buffer_count_; }
 
-  [[nodiscard]] Measured measure(double seconds);
+  /// \param steps null: those of the worker's turns are not measured.
+  [[nodiscard]] Measured measure(double seconds, dataplane::StepCycles* steps = nullptr);
   [[nodiscard]] std::uint64_t connection_count() const;
 
   // For benchmarks that do something else with it.
@@ -74,6 +77,13 @@ class Rig final {
     rte_ring* tx = nullptr;
   };
   [[nodiscard]] dataplane::Dataplane& dataplane() { return *dataplane_; }
+  /// Puts another policy of the same shape in force, whose rules but the last are others with every
+  /// call: through the decoder, as an operator's.
+  [[nodiscard]] Result<void> swap_rules();
+  /// Every connection conforms to the policy in force.
+  [[nodiscard]] bool is_conforming() const {
+    return dataplane_->conforming_generation() == controller_->generation();
+  }
   [[nodiscard]] const RigPort& port(std::string_view name) const;
   /// Puts a frame where the port receives; there must be room and a buffer.
   void send(const RigPort& port, const Frame& frame);
@@ -85,6 +95,7 @@ class Rig final {
  private:
   explicit Rig(const RigConfig& config) : config_(config) {}
   [[nodiscard]] Result<void> open();
+  [[nodiscard]] Result<void> apply(const std::string& policy);
   [[nodiscard]] Result<void> add_port(const std::string& name);
   [[nodiscard]] Result<std::string> plug(const std::string& port, std::vector<Frame>& frames);
   void settle();
@@ -97,6 +108,7 @@ class Rig final {
   std::vector<std::uint16_t> captures_;  // Ethdevs.
   std::unique_ptr<dataplane::Dataplane> dataplane_;
   std::unique_ptr<control::Controller> controller_;
+  unsigned swap_count_ = 0;
   struct rte_mempool* pool_ = nullptr;  // Of packets that the rig makes, and of the capture files.
   std::uint32_t buffer_count_ = 0;
   std::vector<Frame> there_, back_;

@@ -24,8 +24,7 @@ constexpr Mac kVm1{{0x02, 0, 0x0a, 0x0a, 0x01, 0x0b}};
 constexpr Mac kVm2{{0x02, 0, 0x0a, 0x0a, 0x02, 0x0c}};
 constexpr unsigned kListenerPorts = 64;         // Of the virtual address.
 constexpr std::uint32_t kSourcePorts = 16'384;  // Of a VM, for each of them.
-constexpr unsigned kFirstDeniedPort = 20'000;   // No flow's service port, and
-constexpr unsigned kDeniedPorts = 40'000;       // so many more.
+constexpr unsigned kDeniedPorts = 40'000;       // From PolicyShape::first_denied_port on.
 constexpr std::uint32_t kNatSources = 1'000;    // Sockets behind the NAT gateway.
 
 constexpr Ip4 ip(unsigned a, unsigned b, unsigned c, unsigned d) {
@@ -72,8 +71,8 @@ std::string rules(const char* peer, const PolicyShape& shape) {
         fmt::format("10.10.{}.{}/32", i / 4 % 3, i / 12 % 64)};
     text += fmt::format(
         "      - {{name: r{}, action: deny, proto: {}, ports: [{}], {}: {{cidr: {}}}}}\n", i,
-        shape.has_near_rules ? shape.protocol : "tcp", kFirstDeniedPort + i % kDeniedPorts, peer,
-        prefixes[shape.has_near_rules ? i % prefixes.size() : 0]);
+        shape.has_near_rules ? shape.protocol : "tcp", shape.first_denied_port + i % kDeniedPorts,
+        peer, prefixes[shape.has_near_rules ? i % prefixes.size() : 0]);
   }
   return text + fmt::format("      - {{name: last, action: allow, proto: {}, {}: any}}\n",
                             shape.protocol, peer);

@@ -37,6 +37,7 @@ struct PolicyShape {
   // Whether most rules are about prefixes that the flows' addresses are in, so that a classifier
   // has to look at them; else about others.
   bool has_near_rules = false;
+  unsigned first_denied_port = 20'000;  // Of the rules that do not match; no flow's.
 };
 
 [[nodiscard]] std::string policy_of(const Scenario& scenario, const PolicyShape& shape);

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Single functions, by Google Benchmark: parsing, look-ups, actions, checksums, tables, the decoder."""
+
+import json
+import pathlib
+import subprocess
+import tempfile
+
+from common import CORE, ROOT, BenchError, progress, reserve_huge_pages
+
+MICRO = ROOT / "build" / "bench" / "gannet-micro"
+TABLE_MIB = 3_600  # Of 10 million connections.
+NS = {"ns": 1, "us": 1e3, "ms": 1e6}
+
+
+def add_options(parser):
+    parser.add_argument("--filter", default="", help="regular expression of the names")
+
+
+def run(options):
+    progress("micro")
+    pattern = options.filter
+    if options.quick and not pattern:
+        pattern = "-look_up/10000000"  # Which takes long to fill.
+    if not options.quick:
+        reserve_huge_pages(TABLE_MIB)
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "micro.json"
+        done = subprocess.run(
+            ["taskset", "--cpu-list", str(CORE), MICRO, f"--benchmark_filter={pattern}",
+             f"--benchmark_out={file}", "--benchmark_out_format=json",
+             f"--benchmark_min_time={0.05 if options.quick else 0.5}"],
+            stdout=subprocess.DEVNULL, check=False)
+        if done.returncode or not file.exists() or not file.stat().st_size:
+            raise BenchError(f"gannet-micro found nothing to do or failed (--filter '{pattern}')")
+        found = json.loads(file.read_text())["benchmarks"]
+    failed = [one["name"] for one in found if one.get("error_occurred")]
+    if failed:
+        raise BenchError(f"gannet-micro: {', '.join(failed)} did not work")
+    return [{"benchmark": one["name"], "ns": round(one["cpu_time"] * NS[one["time_unit"]], 1)}
+            for one in found]
