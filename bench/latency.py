@@ -21,6 +21,8 @@ MEMORY_MIB = 1_536
 TRIAL_SECONDS = 0.1
 TRIALS = 3  # Of a rate: other programs of the machine make packets late, and now and then lost.
 HALVINGS = 7
+GENTLE_RATE = 100_000
+PATIENCE_TRIALS = 100
 KEYS = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 
 
@@ -63,6 +65,13 @@ class Generator(Measurer):
         self.process.stdin.flush()
         return self._read()
 
+    def wait_for_switch(self):
+        """A program that has connected does not yet forward."""
+        for _ in range(PATIENCE_TRIALS):
+            if self.measure_at(GENTLE_RATE, TRIAL_SECONDS)["lost"] == 0:
+                return
+        raise BenchError("the switch does not forward what the generator sends")
+
     def _loses_none(self, rate):
         return any(self.measure_at(rate, TRIAL_SECONDS)["lost"] == 0 for _ in range(TRIALS))
 
@@ -92,6 +101,7 @@ def measure_round(options, loads, files, folder):
                   else testpmd(socket))
         with Generator("latency-generator", "--socket", socket, "--there", files[0], "--back", files[1],
                        "--core", GENERATOR_CORE) as generator, switch:
+            generator.wait_for_switch()
             highest = generator.highest_rate()
             rates = rates or {load: load * highest for load in loads}
             found.append({load: generator.measure_at(rate, options.seconds) | {"highest": highest}
