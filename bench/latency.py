@@ -21,6 +21,7 @@ MEMORY_MIB = 1_536
 TRIAL_SECONDS = 0.1
 TRIALS = 3  # Of a rate: other programs of the machine make packets late, and now and then lost.
 HALVINGS = 7
+SLICE_SECONDS = 0.1
 GENTLE_RATE = 100_000
 PATIENCE_TRIALS = 100
 KEYS = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
@@ -86,6 +87,18 @@ class Generator(Measurer):
         return lowest
 
 
+    def measure_load(self, rate, seconds):
+        """Medians of many short measurements: a machine that stands still for a millisecond now and
+        then would else be all that is seen. The longest time and the histogram are of all packets."""
+        slices = [self.measure_at(rate, SLICE_SECONDS) for _ in range(max(1, round(seconds / SLICE_SECONDS)))]
+        found = {key: statistics.median(one[key] for one in slices) for key in ("packets_per_second", *KEYS)}
+        found["max_us"] = max(one["max_us"] for one in slices)
+        found["lost"] = sum(one["lost"] for one in slices)
+        found["histogram_us"] = {bar: sum(one["histogram_us"][bar] for one in slices)
+                                 for bar in slices[0]["histogram_us"]}
+        return found
+
+
 def capture(scenario, flows, folder):
     """Files of what the generator sends, by direction."""
     with Measurer("throughput", "--scenario", scenario, "--flows", flows, "--folder", folder) as run:
@@ -104,7 +117,7 @@ def measure_round(options, loads, files, folder):
             generator.wait_for_switch()
             highest = generator.highest_rate()
             rates = rates or {load: load * highest for load in loads}
-            found.append({load: generator.measure_at(rate, options.seconds) | {"highest": highest}
+            found.append({load: generator.measure_load(rate, options.seconds) | {"highest": highest}
                           for load, rate in rates.items()})
         socket.unlink(missing_ok=True)
     return found
