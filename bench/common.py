@@ -60,7 +60,9 @@ def huge_pages_as_before():
 def reserve_huge_pages(mib):
     """Huge pages of 2 MiB for all programs; more are reserved if too few are there."""
     if int(HUGE_PAGES.read_text()) * 2 < mib:
-        HUGE_PAGES.write_text(str(mib // 2))
+        HUGE_PAGES.write_text(str((mib + 1) // 2))
+    if int(HUGE_PAGES.read_text()) * 2 < mib:
+        raise BenchError(f"{mib} MiB of huge pages are needed, which the machine does not have free")
 
 
 def progress(text):

@@ -108,6 +108,8 @@ def micro(rows):
                   if row["benchmark"].startswith(name + "/")]
         axes.plot(*zip(*points), "o-", label=name) if points else None
     axes.set_xscale("log")
+    if not axes.lines:
+        return {}
     axes.legend()
     return {"micro": made}
 
