@@ -41,14 +41,18 @@ class OffloadManager final {
 
   /// Everything below: control thread.
 
-  /// Off: every rule is taken out, flows go on in software. On: flows may ask again.
+  /// Off: every rule is taken out, flows go on in software; returns when the card has let them go.
+  /// On: flows may ask again.
   void set_enabled(bool is_enabled);
 
   struct Status {
     bool is_enabled = false;
     offload::EngineStats stats;
     std::vector<offload::Rule> stuck;
+    std::size_t under_way_count = 0;  // Operations that the card has not ended.
     std::size_t guard_count = 0;
+    bool has_templates = false;  // Rules go through template tables,
+    std::size_t table_count = 0;  // so many.
     std::uint32_t rules_per_second = 0;       // Installed in the last whole second,
     std::uint32_t most_rules_per_second = 0;  // and the most in any.
   };
@@ -64,6 +68,7 @@ class OffloadManager final {
                  dataplane::Dataplane& dataplane);
 
   void run();
+  void await_empty();
   void measure(Nanos now);
   // The control thread's turn with the engine: the thread stands aside while somebody waits.
   template <typename Work>
@@ -75,6 +80,7 @@ class OffloadManager final {
   }
 
   dataplane::Dataplane& dataplane_;
+  bool has_own_thread_;
   std::unique_ptr<offload::FlowCard> card_;
   std::unique_ptr<offload::Engine> engine_;
   std::mutex lock_;

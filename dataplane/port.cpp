@@ -9,12 +9,16 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_flow.h>
 
 namespace gannet::dataplane {
 namespace {
 
 constexpr std::uint16_t kRxDescriptors = 1'024;
 constexpr std::uint16_t kTxDescriptors = 1'024;
+// Of the flow queue, and counters that its card sets aside; less if it has less.
+constexpr std::uint32_t kFlowOperations = 1'024;
+constexpr std::uint32_t kFlowCounters = 1U << 20;
 
 std::string sentence(const PortConfig& config, const char* what, int error) {
   return std::string("port ") + config.name + ": " + what + " (" + config.device +
@@ -95,6 +99,7 @@ Result<void> Port::start(const PortConfig& config, unsigned worker_count, rte_me
       return fail(sentence(config, "cannot set the MTU", error));
     }
   }
+  if (config.is_on_card && config.is_uplink) configure_flow_queue();
   error = rte_eth_dev_start(ethdev_);
   if (error != 0) return fail(sentence(config, "cannot start the device", error));
   // Frames for VMs and public addresses are not the port's own. Some devices need no telling.
@@ -104,6 +109,24 @@ Result<void> Port::start(const PortConfig& config, unsigned worker_count, rte_me
   if (error != 0) return fail(sentence(config, "cannot read the MAC address", error));
   std::memcpy(mac_.bytes.data(), address.addr_bytes, sizeof mac_);
   return {};
+}
+
+// rte_flow wants its queues to be known before the port starts; whether they are of use, the
+// offload thread finds out. A port without them is one like any other.
+void Port::configure_flow_queue() {
+  rte_flow_port_info info{};
+  rte_flow_queue_info queue_info{};
+  rte_flow_error error{};
+  if (rte_flow_info_get(ethdev_, &info, &queue_info, &error) != 0) return;
+  if (info.max_nb_queues == 0 || queue_info.max_size == 0) return;
+  rte_flow_port_attr attributes{};
+  attributes.nb_counters = std::min(info.max_nb_counters, kFlowCounters);
+  rte_flow_queue_attr queue{};
+  queue.size = std::min(queue_info.max_size, kFlowOperations);
+  const rte_flow_queue_attr* queues[] = {&queue};
+  if (rte_flow_configure(ethdev_, &attributes, 1, queues, &error) == 0) {
+    flow_queue_size_ = queue.size;
+  }
 }
 
 bool Port::is_up() const {
@@ -121,6 +144,7 @@ Port::Port(Port&& other) noexcept
     : ethdev_(other.ethdev_),
       is_probed_(other.is_probed_),
       queue_count_(other.queue_count_),
+      flow_queue_size_(other.flow_queue_size_),
       mac_(other.mac_) {
   other.ethdev_ = kMoved;
 }

@@ -45,6 +45,8 @@ class Port {
   [[nodiscard]] std::uint16_t ethdev() const { return ethdev_; }
   [[nodiscard]] std::uint16_t queue_count() const { return queue_count_; }
   [[nodiscard]] Mac mac() const { return mac_; }
+  /// Operations that the card's flow queue holds, of the template API of rte_flow; 0: there is none.
+  [[nodiscard]] std::uint32_t flow_queue_size() const { return flow_queue_size_; }
   /// What the driver knows of the link. Control thread, at any time.
   [[nodiscard]] bool is_up() const;
   /// As far as the driver counts them. Control thread, at any time.
@@ -55,11 +57,13 @@ class Port {
 
   [[nodiscard]] Result<void> start(const PortConfig& config, unsigned worker_count,
                                    rte_mempool* pool);
+  void configure_flow_queue();
 
   static constexpr std::uint16_t kMoved = 0xffff;
   std::uint16_t ethdev_;
   bool is_probed_;
   std::uint16_t queue_count_ = 0;
+  std::uint32_t flow_queue_size_ = 0;
   Mac mac_{};
 };
 

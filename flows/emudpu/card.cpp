@@ -134,6 +134,10 @@ int Card::validate(Port& port, const rte_flow_attr& attr, const rte_flow_item* i
   RulePlan checked;
   if (const int status = plan(port, attr, items, actions, checked, error); status != 0)
     return status;
+  if (faults_.is_full()) {
+    return rte_flow_error_set(error, ENOSPC, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                              "no free rule slot");
+  }
   return check_room(checked.actions, error);
 }
 

@@ -21,6 +21,7 @@ class Faults {
   /// What an insertion fails with, or 0.
   [[nodiscard]] int insertion();
   [[nodiscard]] int destruction();
+  [[nodiscard]] bool is_full() const { return full_ != 0; }
   [[nodiscard]] bool is_next_rule_wrong();
   [[nodiscard]] bool loses_aged();
   [[nodiscard]] std::uint64_t slow_ns() const { return std::uint64_t{slow_us_} * 1000; }

@@ -76,6 +76,7 @@ bool read_argument(Arguments& arguments, std::string_view key, const char* value
   if (key == "slots") profile.slots = small;
   if (key == "counters") profile.counters = small;
   if (key == "ages") profile.ages = small;
+  if (key == "flow_queues") profile.queues = small;
   if (key == "buffers") config.buffers = small;
   if (key == "insert_rate") profile.insert_rate = static_cast<double>(number);
   if (key == "insert_delay_us") profile.insert_delay = number * 1000;
@@ -92,6 +93,7 @@ constexpr const char* kKeys[] = {"uplink",
                                  "slots",
                                  "counters",
                                  "ages",
+                                 "flow_queues",
                                  "buffers",
                                  "insert_rate",
                                  "insert_delay_us",
@@ -280,7 +282,8 @@ RTE_PMD_REGISTER_PARAM_STRING(
     net_emudpu,
     "uplink=<ethdev> vf=<ethdev> representor=<list> "
     "profile=unlimited|connectx6dx|e810|tiny core=<int> idle=adaptive|spin "
-    "manual=0|1 slots=<int> counters=<int> ages=<int> buffers=<int> "
+    "manual=0|1 slots=<int> counters=<int> ages=<int> "
+    "flow_queues=<int> buffers=<int> "
     "insert_rate=<int> insert_delay_us=<int> duplicates=0|1 fault_<name>=<value>");
 RTE_INIT(emudpu_log_init) {
   gannet::emudpu::g_log_type =

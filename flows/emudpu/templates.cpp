@@ -164,7 +164,9 @@ ActionsTemplate* Templates::create_actions(Port& port, const rte_flow_actions_te
   ActionsTemplate made;
   for (unsigned i = 0; actions[i].type != RTE_FLOW_ACTION_TYPE_END; ++i) {
     const rte_flow_action& action = actions[i];
-    if (masks != nullptr && masks[i].type != action.type) {
+    // Of an indirect action the mask's type may say what it is, as mlx5 wants it.
+    if (masks != nullptr && masks[i].type != action.type &&
+        action.type != RTE_FLOW_ACTION_TYPE_INDIRECT) {
       rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, &masks[i],
                          "mask of another action");
       return nullptr;

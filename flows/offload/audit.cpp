@@ -65,8 +65,7 @@ void Audit::compare(Watch& watch, const CardRule& subject, Nanos now) {
 }
 
 void Audit::end(Watch& watch, Nanos now) {
-  CardCounters ignored;
-  const bool is_gone = card_.remove(watch.rule, ignored);
+  const bool is_gone = card_.end_watch(watch.rule);
   watch.stage = is_gone ? Stage::kOver : Stage::kEnding;
   watch.due = now + config_.window;
 }

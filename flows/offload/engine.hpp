@@ -3,8 +3,16 @@
 // counters, makes room for busier flows, notices what goes wrong and says so to the workers. It
 // reads no table of any worker.
 //
-// One thread calls turn(); the other functions may be called by the control thread in between,
-// under the same lock (offload_thread.hpp).
+// Operations on the card end some time after they have been begun: turn() begins them, settle()
+// sends them on and takes their ends. Of one rule at most one is under way. What must not overtake
+// one another waits: an order for a rule with an operation under way, and one that would insert what
+// a rule on its way out still matches, hold up the orders behind them.
+//
+// engine.cpp has the orders, engine_rules.cpp the life of a rule, engine_upkeep.cpp what goes on all
+// the time: counters, audit, next hops.
+//
+// One thread calls turn() and settle(); the other functions may be called by the control thread in
+// between, under the same lock (control/offload_manager.hpp).
 #pragma once
 
 #include "flows/base/time.hpp"
@@ -15,8 +23,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace gannet::offload {
@@ -35,6 +45,8 @@ struct EngineStats {
   std::uint64_t evicted = 0;
   std::uint64_t remove_failures = 0;  // Tries that had to be repeated.
   std::uint64_t resets = 0;
+  std::uint64_t counts_lost = 0;  // Rules that went with one: what they had counted since their
+                                  // last reading nobody knows.
   std::uint64_t restart_failures = 0;  // After them: the card refused the guards.
   std::uint64_t repaired = 0;          // Rules that did not take their packets, or are wrong:
   std::uint64_t wrong = 0;             // the audit found that they do something else.
@@ -62,65 +74,112 @@ class Engine final {
 
   /// Takes orders, at most some hundred, and keeps house. \return whether anything was done.
   bool turn(Nanos now);
+  /// Sends on what has been begun, and takes what has ended. \return whether anything has.
+  bool settle(Nanos now);
 
-  /// Off: every rule is withdrawn, and orders are refused. Takes effect at once.
-  void set_enabled(bool is_enabled, Nanos now);
+  /// Off: every rule is withdrawn, and orders are refused. is_empty() says when they are gone.
+  void set_enabled(bool is_enabled);
   [[nodiscard]] bool is_enabled() const { return is_enabled_; }
 
+  /// Nothing is on the card, or on its way, but what it does not let go.
+  [[nodiscard]] bool is_empty() const { return installed_.empty() && under_way_.empty(); }
+
   [[nodiscard]] const EngineStats& stats() const { return stats_; }
+  /// Operations that have not ended.
+  [[nodiscard]] std::size_t under_way_count() const { return under_way_.size(); }
   /// Rules that the card does not let go, though they have no business there any more.
   [[nodiscard]] std::vector<Rule> stuck_rules() const;
   /// Generation that every rule of the card conforms to. Any thread.
   [[nodiscard]] std::uint32_t conforming_generation() const;
 
  private:
-  enum class State : std::uint8_t { kNone, kInstalled, kStuck };
+  // A rule's rate is an average over about so long: one quiet moment does not make a busy flow cold.
+  static constexpr Nanos kRateMemory = kNanosPerSecond;
+
+  enum class State : std::uint8_t {
+    kNone,
+    kInserting,
+    kWaiting,  // To be inserted, when the one that goes for it has gone.
+    kInstalled,
+    kRemoving,
+    kStuck,  // The card did not let it go; it is tried again.
+  };
+  struct Ref {
+    std::uint16_t worker;
+    std::uint32_t slot;
+  };
   // Of one slot's use.
   struct Record {
     CardRule rule;
     CardCounters seen;  // At the last reading.
+    CardCounters last;  // Of a removal under way, if the counter goes with the rule.
+    Nanos sent = 0;     // The order.
     Nanos read_at = 0;
     Nanos last_hit = 0;
     Nanos judged_from = 0;  // When its rate is known well enough to call it the coldest.
     float packets_per_second = 0;
     std::uint32_t serial = 0;
-    std::uint32_t place = 0;  // In installed_ or stuck_.
+    std::uint32_t place = 0;    // In installed_, under_way_ or stuck_.
+    std::optional<Ref> heir{};  // Who waits for its room.
     State state = State::kNone;
+    bool is_stuck = false;     // A removal has failed before.
+    std::uint8_t appeals = 0;  // Ways to find room that have been gone.
     Refusal reason =
-        Refusal::kNone;  // kStuck: of the withdrawal; kNone: the worker waits for kRemoved.
-  };
-  struct Ref {
-    std::uint16_t worker;
-    std::uint32_t slot;
+        Refusal::kNone;  // Of the withdrawal; kNone: the worker waits for kRemoved.
   };
 
   [[nodiscard]] Record& record(Ref ref) { return records_[ref.worker][ref.slot]; }
   [[nodiscard]] const Record& record(Ref ref) const { return records_[ref.worker][ref.slot]; }
   [[nodiscard]] Rule& rule(Ref ref) { return workers_[ref.worker]->rule(ref.slot); }
 
+  // Orders.
+  bool take_orders(std::uint16_t worker, Nanos now);
+  [[nodiscard]] bool must_wait(Ref ref, const Order& order);
   void take(Ref ref, const Order& order, Nanos now);
+  void answer(Ref ref, AnswerKind kind, Refusal reason, const CardCounters& more, Nanos last_hit);
+  void conform(std::uint16_t worker);
+
+  // The life of a rule.
   void install(Ref ref, const Order& order, Nanos now);
-  [[nodiscard]] Refusal try_install(Ref ref, const Order& order, Nanos now);
-  void remove(Ref ref, Refusal reason, Nanos now);
-  void check(Ref ref, Nanos now);
-  void finish_removal(Ref ref, const CardCounters& final_counts, Nanos now);
-  bool evict_for(std::uint32_t packets_per_second, Nanos now);
+  [[nodiscard]] Refusal objection_to(const Rule& wanted);
+  void insert(Ref ref, Nanos now);
+  void refuse(Ref ref, Refusal reason, Nanos now);
+  [[nodiscard]] bool find_room(Ref ref, Nanos now);
+  void finish_insertion(Ref ref, Refusal refused, Nanos now);
+  void remove(Ref ref, Refusal reason);
+  void begin_removals();
+  void finish_removal(Ref ref, Refusal refused, Nanos now);
+  void end(Ref ref, const CardCounters& final_counts, Nanos now);
+  [[nodiscard]] bool is_hidden_by_stuck(const Rule& rule);
+  void retry_stuck(Nanos now);
+  void recover(Nanos now);
+  void restart(Nanos now);
+
+  // All the time.
+  [[nodiscard]] const Ref* find_coldest(float below, Nanos now);
   bool read_counters(Nanos now);
   CardCounters note_reading(Ref ref, const CardCounters& counters, Nanos now);
   void read_one(Ref ref, Nanos now);
-  void retry_stuck(Nanos now);
-  void follow_neighbors(Nanos now);
-  void recover(Nanos now);
-  void restart(Nanos now);
+  void check(Ref ref, Nanos now);
+  [[nodiscard]] CardCounters difference(Ref ref, const CardCounters& now) const;
+  void follow_neighbors();
+  [[nodiscard]] bool sends_to_right_mac(const Rule& rule) const {
+    return rule.neighbor == flows::kNoNeighbor ||
+           mac_of_(rule.neighbor) == rule.neighbor_mac.raw();
+  }
   [[nodiscard]] bool audit(Nanos now);
   void choose_subject(Nanos now);
-  void answer(Ref ref, AnswerKind kind, Refusal reason, const CardCounters& more, Nanos last_hit);
-  [[nodiscard]] CardCounters difference(Ref ref, const CardCounters& now) const;
-  [[nodiscard]] bool is_hidden_by_stuck(const Rule& rule);
+
   void list(std::vector<Ref>& refs, Ref ref);
   void unlist(std::vector<Ref>& refs, Ref ref);
   void count_eni(std::uint16_t eni, int change);
-  void conform(std::uint16_t worker);
+  [[nodiscard]] std::uint16_t& leaving_like(const Rule& rule) {
+    return leaving_matches_[match_hash(rule) % kMatchClasses];
+  }
+  static Tag tag_of(Ref ref) { return Tag{ref.worker} << 32 | ref.slot; }
+  static Ref ref_of(Tag tag) {
+    return {static_cast<std::uint16_t>(tag >> 32), static_cast<std::uint32_t>(tag)};
+  }
 
   Card& card_;
   std::vector<Exchange*> workers_;
@@ -129,7 +188,14 @@ class Engine final {
   MacChanges mac_changes_;
   std::vector<std::unique_ptr<Record[]>> records_;  // By worker and slot.
   std::vector<Ref> installed_;
-  std::vector<Ref> stuck_;
+  std::vector<Ref> under_way_;   // kInserting, kWaiting, and kRemoving for the first time.
+  std::vector<Ref> stuck_;       // kStuck, and kRemoving again.
+  std::deque<Ref> to_remove_;    // Of these what the card has not been told yet.
+  std::vector<std::optional<Order>> held_;  // By worker: the order that has to wait.
+  std::vector<std::uint32_t> leaving_;      // By worker: rules in under_way_ that are on their way out.
+  // How many rules on their way out match packets of a class; more than one match is in each.
+  static constexpr std::size_t kMatchClasses = 16'384;
+  std::vector<std::uint16_t> leaving_matches_;
   std::vector<std::uint32_t> rules_of_eni_;
   // By worker: what a barrier has asked for, and what holds (released here, acquired by anybody).
   std::vector<std::uint32_t> wanted_generation_;
@@ -143,6 +209,7 @@ class Engine final {
   Nanos next_retry_ = 0;
   double readings_due_ = 0;
   std::uint32_t seen_mac_changes_ = 0;
+  std::size_t retry_cursor_ = 0;
   std::uint32_t random_ = 0x9e3779b9;
   bool is_enabled_ = true;
   bool is_card_usable_ = true;

@@ -2,10 +2,10 @@
 #include "flows/offload/flow_card.hpp"
 
 #include "flows/offload/probe.hpp"
+#include "flows/offload/template_queue.hpp"
 #include "flows/offload/watch_pattern.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <string>
 
 #include <rte_errno.h>
@@ -13,18 +13,6 @@
 
 namespace gannet::offload {
 namespace {
-
-// What a refusal by the card is called. ENOSPC and EAGAIN-like answers pass; the others may be
-// lasting, but the probe has said that rules of this shape are taken, so they too are worth another
-// try.
-Refusal refusal_of(int error) {
-  switch (error) {
-    case ENOSPC:
-    case ENOMEM: return Refusal::card_full;
-    case ENOTSUP: return Refusal::match;
-    default: return Refusal::insert_failed;
-  }
-}
 
 int on_reset(std::uint16_t, rte_eth_event_type, void* flag, void*) {
   static_cast<std::atomic<bool>*>(flag)->store(true, std::memory_order_release);
@@ -40,7 +28,8 @@ rte_flow_indir_action_conf transfer_conf() {
 }  // namespace
 
 Result<std::unique_ptr<FlowCard>> FlowCard::open(std::vector<std::uint16_t> ports,
-                                                 const GuardConfig& guards) {
+                                                 const GuardConfig& guards,
+                                                 std::uint32_t flow_queue_size) {
   std::unique_ptr<FlowCard> card(new FlowCard(std::move(ports), guards));
   rte_flow_error error{};
   if (rte_flow_pick_transfer_proxy(card->ports_.front(), &card->proxy_, &error) != 0) {
@@ -57,13 +46,15 @@ Result<std::unique_ptr<FlowCard>> FlowCard::open(std::vector<std::uint16_t> port
       [proxy](const rte_flow_attr& attributes, const rte_flow_item* pattern,
               const rte_flow_action* actions) {
         rte_flow_error ignored{};
-        return rte_flow_validate(proxy, &attributes, pattern, actions, &ignored) == 0;
+        const int status = rte_flow_validate(proxy, &attributes, pattern, actions, &ignored);
+        return status == 0 || refusal_of(-status) == Refusal::card_full;  // Not for ever.
       },
       card->ports_.back(), card->ports_.front(), counter);
   if (counter != nullptr) rte_flow_action_handle_destroy(proxy, counter, &error);
   if (!card->can_.has(Ability::transfer)) {
     return fail("the card takes no transfer rules with a jump, so nothing can be offloaded");
   }
+  card->find_queue(flow_queue_size);
   card->watch_resets();
   if (!card->restart()) {
     return fail("the card refuses the guard rules (" + std::string(rte_strerror(rte_errno)) +
@@ -78,6 +69,18 @@ FlowCard::~FlowCard() {
   }
   rte_flow_error error{};
   for (rte_flow* const guard : guards_) rte_flow_destroy(proxy_, guard, &error);
+}
+
+// A queue is of use only with tables: the card is asked for a small one.
+void FlowCard::find_queue(std::uint32_t flow_queue_size) {
+  compile_exit(ports_.front(), pattern_, actions_);
+  can_.set(Ability::templates,
+           flow_queue_size != 0 && TemplateQueue::is_served_by(proxy_, pattern_, actions_));
+  if (has_templates()) {
+    queue_ = std::make_unique<TemplateQueue>(proxy_, flow_queue_size);
+  } else {
+    queue_ = std::make_unique<PlainQueue>(proxy_);
+  }
 }
 
 void FlowCard::watch_resets() {
@@ -103,29 +106,60 @@ bool FlowCard::is_small_enough(const Rule& rule) const {
          mtus_[rule.in_port] <= rule.max_ip_bytes;
 }
 
-Refusal FlowCard::insert(const Rule& rule, CardRule& out) {
-  if (!is_small_enough(rule)) return Refusal::mtu;
+Refusal FlowCard::compile(const Rule& rule, const rte_flow_action_handle* counter) {
   const Refusal pattern = compile_pattern(rule, can_, pattern_);
-  if (pattern != Refusal::kNone) return pattern;
+  return pattern != Refusal::kNone ? pattern : compile_actions(rule, can_, counter, actions_);
+}
+
+Refusal FlowCard::begin_insert(const Rule& rule, CardRule& out, Tag tag) {
+  out = {};
+  if (!is_small_enough(rule)) return Refusal::mtu;
   rte_flow_action_handle* counter = nullptr;
   if (can_.has(Ability::count_handle)) {
     counter = make_counter();
     if (counter == nullptr) return Refusal::card_full;
   }
-  const auto give_up = [&](Refusal reason) {
-    rte_flow_error error{};
-    if (counter != nullptr) rte_flow_action_handle_destroy(proxy_, counter, &error);
-    return reason;
-  };
-  const Refusal action = compile_actions(rule, can_, counter, actions_);
-  if (action != Refusal::kNone) return give_up(action);
+  out.counter = counter;
+  Refusal refused = compile(rule, counter);
+  if (refused == Refusal::kNone) refused = queue_->begin_create(pattern_, actions_, out, tag);
+  if (refused != Refusal::kNone) end_counter(out);
+  return refused;
+}
+
+// A flow queue tells that a rule has been refused, but not why. Whether there is room the card says
+// when it is asked for its opinion of the same rule.
+Refusal FlowCard::finish_refused(const Rule& rule, CardRule& on_card, Refusal refused) {
+  TemplateQueue::give_back(on_card);
+  on_card.flow = on_card.table = nullptr;
+  end_counter(on_card);
+  if (compile(rule, nullptr) != Refusal::kNone) return refused;
   const rte_flow_attr attributes = flow_attributes();
   rte_flow_error error{};
-  rte_flow* const flow =
-      rte_flow_create(proxy_, &attributes, pattern_.items(), actions_.list(), &error);
-  if (flow == nullptr) return give_up(refusal_of(rte_errno));
-  out = {flow, counter};
-  return Refusal::kNone;
+  const int status =
+      rte_flow_validate(proxy_, &attributes, pattern_.items(), actions_.list(), &error);
+  return status != 0 && refusal_of(-status) == Refusal::card_full ? Refusal::card_full : refused;
+}
+
+// A counter of the rule's own ends with it: this is the last chance, though packets may come before
+// the end.
+void FlowCard::begin_remove(CardRule& rule, CardCounters& counters, Tag tag) {
+  if (rule.counter == nullptr) static_cast<void>(read(rule, counters));
+  queue_->begin_destroy(rule, tag);
+}
+
+void FlowCard::finish_removed(CardRule& rule, CardCounters& counters) {
+  TemplateQueue::give_back(rule);
+  if (rule.counter != nullptr) static_cast<void>(read(rule, counters));
+  end_counter(rule);
+  rule = {};
+}
+
+void FlowCard::end_counter(CardRule& rule) {
+  if (rule.counter == nullptr) return;
+  rte_flow_error error{};
+  rte_flow_action_handle_destroy(proxy_, static_cast<rte_flow_action_handle*>(rule.counter),
+                                 &error);
+  rule.counter = nullptr;
 }
 
 Refusal FlowCard::watch(const Rule& rule, CardRule& out) {
@@ -137,21 +171,10 @@ Refusal FlowCard::watch(const Rule& rule, CardRule& out) {
   return out.flow == nullptr ? refusal_of(rte_errno) : Refusal::kNone;
 }
 
-bool FlowCard::remove(CardRule& rule, CardCounters& counters) {
+bool FlowCard::end_watch(CardRule& watch) {
   rte_flow_error error{};
-  if (rule.flow != nullptr) {
-    // A counter of the rule's own ends with it: this is the last chance, though packets may come
-    // between the two calls.
-    if (rule.counter == nullptr) static_cast<void>(read(rule, counters));
-    if (rte_flow_destroy(proxy_, static_cast<rte_flow*>(rule.flow), &error) != 0) return false;
-    rule.flow = nullptr;
-  }
-  if (rule.counter != nullptr) {
-    static_cast<void>(read(rule, counters));
-    rte_flow_action_handle_destroy(proxy_, static_cast<rte_flow_action_handle*>(rule.counter),
-                                   &error);
-    rule.counter = nullptr;
-  }
+  if (rte_flow_destroy(proxy_, static_cast<rte_flow*>(watch.flow), &error) != 0) return false;
+  watch.flow = nullptr;
   return true;
 }
 
@@ -176,6 +199,7 @@ bool FlowCard::read(const CardRule& rule, CardCounters& counters) {
 bool FlowCard::take_reset() { return has_been_reset_.exchange(false, std::memory_order_acquire); }
 
 bool FlowCard::restart() {
+  queue_->forget();
   rte_flow_error error{};
   rte_flow_flush(proxy_, &error);
   guards_.clear();

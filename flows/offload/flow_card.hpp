@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A card by way of rte_flow: transfer rules on its proxy port, one table for the guards and one for
 // the flows, an indirect counter for each rule where the card has them, so that the last packets of
-// a rule are counted too. Offload thread only, but for open() and the reset event.
+// a rule are counted too. Rules of flows go through template tables and a flow queue where the port
+// has one (template_queue.hpp), else one by one; guards and watches, which are few, always the
+// latter way. Offload thread only, but for open() and the reset event.
 #pragma once
 
 #include "flows/base/result.hpp"
@@ -9,6 +11,7 @@
 #include "flows/offload/card.hpp"
 #include "flows/offload/compile.hpp"
 #include "flows/offload/guards.hpp"
+#include "flows/offload/rule_queue.hpp"
 
 #include <atomic>
 #include <memory>
@@ -19,16 +22,27 @@ namespace gannet::offload {
 class FlowCard final : public Card {
  public:
   /// \param ports ethdevs of the card: the uplink's representor first, at least one VF's. All are
-  /// started. \return one sentence if the card cannot be used at all.
+  /// started. \param flow_queue_size operations that the proxy's flow queue holds; 0: it has none.
+  /// \return one sentence if the card cannot be used at all.
   [[nodiscard]] static Result<std::unique_ptr<FlowCard>> open(std::vector<std::uint16_t> ports,
-                                                              const GuardConfig& guards);
+                                                              const GuardConfig& guards,
+                                                              std::uint32_t flow_queue_size);
   ~FlowCard() override;
   FlowCard(const FlowCard&) = delete;
   FlowCard& operator=(const FlowCard&) = delete;
 
-  [[nodiscard]] Refusal insert(const Rule& rule, CardRule& out) override;
+  [[nodiscard]] Refusal begin_insert(const Rule& rule, CardRule& out, Tag tag) override;
+  void begin_remove(CardRule& rule, CardCounters& counters, Tag tag) override;
+  [[nodiscard]] Refusal finish_refused(const Rule& rule, CardRule& on_card,
+                                       Refusal refused) override;
+  void finish_removed(CardRule& rule, CardCounters& counters) override;
+  [[nodiscard]] std::size_t room() const override { return queue_->room(); }
+  void push() override { queue_->push(); }
+  [[nodiscard]] unsigned pull(std::span<Completion> completions) override {
+    return queue_->pull(completions);
+  }
   [[nodiscard]] Refusal watch(const Rule& rule, CardRule& out) override;
-  [[nodiscard]] bool remove(CardRule& rule, CardCounters& counters) override;
+  [[nodiscard]] bool end_watch(CardRule& watch) override;
   [[nodiscard]] bool read(const CardRule& rule, CardCounters& counters) override;
   [[nodiscard]] bool take_reset() override;
   [[nodiscard]] bool restart() override;
@@ -36,6 +50,9 @@ class FlowCard final : public Card {
   [[nodiscard]] const Capabilities& capabilities() const { return can_; }
   /// Rules that the card holds for the guards and the ports' tables.
   [[nodiscard]] std::size_t guard_count() const { return guards_.size(); }
+  /// Whether rules go through template tables.
+  [[nodiscard]] bool has_templates() const { return can_.has(Ability::templates); }
+  [[nodiscard]] std::size_t table_count() const { return queue_->table_count(); }
 
  private:
   FlowCard(std::vector<std::uint16_t> ports, const GuardConfig& guards)
@@ -44,6 +61,9 @@ class FlowCard final : public Card {
   [[nodiscard]] bool add_guard(const rte_flow_attr& attributes, const Pattern& pattern,
                                const Actions& actions);
   [[nodiscard]] rte_flow_action_handle* make_counter();
+  void end_counter(CardRule& rule);
+  [[nodiscard]] Refusal compile(const Rule& rule, const rte_flow_action_handle* counter);
+  void find_queue(std::uint32_t flow_queue_size);
   [[nodiscard]] bool is_small_enough(const Rule& rule) const;
   void watch_resets();
 
@@ -51,6 +71,7 @@ class FlowCard final : public Card {
   GuardConfig guard_config_;
   std::uint16_t proxy_ = 0;  // The port that transfer rules are given to.
   Capabilities can_;
+  std::unique_ptr<RuleQueue> queue_;
   std::vector<rte_flow*> guards_;
   std::vector<std::uint16_t> mtus_;  // By ethdev; 0: not of the card.
   std::atomic<bool> has_been_reset_{

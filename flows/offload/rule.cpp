@@ -22,6 +22,20 @@ bool is_same_match(const Rule& a, const Rule& b) {
          (!a.has(flows::kDecapsulate) || a.tunnel == b.tunnel) && a.before == b.before;
 }
 
+// No packet chooses what is hashed here: two multiplications will do.
+std::uint32_t match_hash(const Rule& rule) {
+  constexpr std::uint64_t kOdd = 0x9e37'79b9'7f4a'7c15;
+  std::uint64_t hash = std::uint64_t{rule.in_port} << 48 | std::uint64_t{rule.protocol} << 32 |
+                       std::uint64_t{rule.before.source_port} << 16 | rule.before.destination_port;
+  for (const IpAddress& ip : {rule.before.source, rule.before.destination}) {
+    std::uint64_t halves[2];
+    std::memcpy(halves, ip.data(), sizeof halves);
+    hash = (hash ^ halves[0]) * kOdd;
+    hash = (hash ^ halves[1] ^ hash >> 32) * kOdd;
+  }
+  return static_cast<std::uint32_t>(hash >> 32);
+}
+
 bool is_same(const Rule& a, const Rule& b) {
   return is_same_match(a, b) && a.tos == b.tos && a.flags == b.flags && a.out_port == b.out_port &&
          a.max_ip_bytes == b.max_ip_bytes && a.outer_source_port == b.outer_source_port &&

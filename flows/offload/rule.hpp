@@ -72,5 +72,7 @@ struct Rule {
 [[nodiscard]] bool is_same(const Rule& a, const Rule& b);
 /// Whether both are for the same packets, TOS apart: of two such rules one hides the other.
 [[nodiscard]] bool is_same_match(const Rule& a, const Rule& b);
+/// The same for rules of which that is true.
+[[nodiscard]] std::uint32_t match_hash(const Rule& rule);
 
 }  // namespace gannet::offload

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "flows/offload/engine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <utility>
+
+namespace gannet::offload {
+namespace {
+
+// A newcomer must be so much busier than the one that goes, or they would take turns.
+constexpr float kEvictionMargin = 2.0F;
+// Rounds of operations that follow from the ends of others, in one turn.
+constexpr unsigned kRoundsPerTurn = 4;
+
+}  // namespace
+
+bool Engine::is_hidden_by_stuck(const Rule& newcomer) {
+  return std::any_of(stuck_.begin(), stuck_.end(),
+                     [&](Ref ref) { return is_same_match(rule(ref), newcomer); });
+}
+
+Refusal Engine::objection_to(const Rule& wanted) {
+  if (!is_enabled_) return Refusal::off;
+  if (!is_card_usable_) return Refusal::card_reset;
+  if (config_.max_rules_per_eni != 0 && wanted.eni != 0xffff &&
+      rules_of_eni_[wanted.eni] >= config_.max_rules_per_eni) {
+    return Refusal::quota;
+  }
+  if (!sends_to_right_mac(wanted)) return Refusal::neighbor_moved;
+  return is_hidden_by_stuck(wanted) ? Refusal::stale_rule : Refusal::kNone;
+}
+
+void Engine::install(Ref ref, const Order& order, Nanos now) {
+  Record& r = record(ref);
+  r = Record{};
+  r.serial = order.serial;
+  r.sent = order.sent;
+  r.packets_per_second = static_cast<float>(order.value);
+  const Refusal objection = objection_to(rule(ref));
+  if (objection != Refusal::kNone) {
+    ++stats_.refusals[static_cast<std::size_t>(objection)];
+    return answer(ref, AnswerKind::kRefused, objection, {}, 0);
+  }
+  list(under_way_, ref);
+  count_eni(rule(ref).eni, +1);
+  insert(ref, now);
+}
+
+void Engine::insert(Ref ref, Nanos now) {
+  Record& r = record(ref);
+  r.state = State::kInserting;
+  const Refusal refused = card_.begin_insert(rule(ref), r.rule, tag_of(ref));
+  if (refused != Refusal::kNone) refuse(ref, refused, now);
+}
+
+// The card does not take a rule, at least not as things are.
+void Engine::refuse(Ref ref, Refusal reason, Nanos now) {
+  if (reason == Refusal::card_full && find_room(ref, now)) return;
+  Record& r = record(ref);
+  unlist(under_way_, ref);
+  count_eni(rule(ref).eni, -1);
+  r.rule = {};
+  r.state = State::kNone;
+  ++stats_.refusals[static_cast<std::size_t>(reason)];
+  answer(ref, AnswerKind::kRefused, reason, {}, 0);
+}
+
+// Watches give way to every flow; the least busy rule gives way to one that is clearly busier.
+bool Engine::find_room(Ref ref, Nanos now) {
+  Record& r = record(ref);
+  if (r.appeals == 0) {
+    ++r.appeals;
+    if (audit_.end_all()) {
+      insert(ref, now);
+      return true;
+    }
+  }
+  if (r.appeals != 1) return false;
+  ++r.appeals;
+  stats_.full_at = stats_.rules;
+  const Ref* const coldest = find_coldest(r.packets_per_second / kEvictionMargin, now);
+  if (coldest == nullptr) return false;
+  const Ref goes = *coldest;
+  ++stats_.evicted;
+  r.state = State::kWaiting;
+  record(goes).heir = ref;
+  remove(goes, Refusal::evicted);
+  return true;
+}
+
+void Engine::finish_insertion(Ref ref, Refusal refused, Nanos now) {
+  Record& r = record(ref);
+  if (refused != Refusal::kNone) {
+    return refuse(ref, card_.finish_refused(rule(ref), r.rule, refused), now);
+  }
+  unlist(under_way_, ref);
+  r.state = State::kInstalled;
+  r.read_at = now;
+  // Whose rate nobody has measured yet is not the coldest before it has.
+  r.judged_from = r.packets_per_second != 0 ? now : now + kRateMemory;
+  list(installed_, ref);
+  ++stats_.installed;
+  ++stats_.rules;
+  stats_.most_rules = std::max(stats_.most_rules, stats_.rules);
+  const Nanos waited = now > r.sent ? now - r.sent : 0;
+  const auto bucket = static_cast<unsigned>(std::bit_width(waited / 1'000));
+  ++stats_.time_to_offload[std::min(bucket, EngineStats::kTimeBuckets - 1)];
+  answer(ref, AnswerKind::kInstalled, Refusal::kNone, {}, 0);
+  // It may have moved while the card was at work.
+  if (!sends_to_right_mac(rule(ref))) remove(ref, Refusal::neighbor_moved);
+}
+
+// Takes a rule out of force. What the card does not let go is tried again; the worker is told only
+// when no packet takes the rule any more.
+void Engine::remove(Ref ref, Refusal reason) {
+  Record& r = record(ref);
+  unlist(installed_, ref);
+  list(under_way_, ref);
+  count_eni(rule(ref).eni, -1);
+  --stats_.rules;
+  ++leaving_[ref.worker];
+  ++leaving_like(rule(ref));
+  r.state = State::kRemoving;
+  r.reason = reason;
+  if (reason != Refusal::kNone) ++stats_.refusals[static_cast<std::size_t>(reason)];
+  to_remove_.push_back(ref);
+}
+
+void Engine::begin_removals() {
+  while (!to_remove_.empty() && card_.room() != 0) {
+    const Ref ref = to_remove_.front();
+    to_remove_.pop_front();
+    Record& r = record(ref);
+    r.last = r.seen;
+    card_.begin_remove(r.rule, r.last, tag_of(ref));
+  }
+}
+
+void Engine::finish_removal(Ref ref, Refusal refused, Nanos now) {
+  Record& r = record(ref);
+  if (!r.is_stuck) {
+    unlist(under_way_, ref);
+    --leaving_[ref.worker];
+    --leaving_like(rule(ref));
+  } else if (refused == Refusal::kNone) {
+    unlist(stuck_, ref);
+  }
+  const std::optional<Ref> heir = std::exchange(r.heir, std::nullopt);
+  if (refused == Refusal::kNone) {
+    card_.finish_removed(r.rule, r.last);
+    end(ref, r.last, now);
+    conform(ref.worker);
+    if (heir) insert(*heir, now);
+    return;
+  }
+  ++stats_.remove_failures;
+  if (!r.is_stuck) list(stuck_, ref);
+  r.is_stuck = true;
+  r.state = State::kStuck;
+  next_retry_ = now + config_.retry_every;
+  if (heir) refuse(*heir, Refusal::card_full, now);
+}
+
+// A rule is out of force: its counts, and the slot, go back to the worker.
+void Engine::end(Ref ref, const CardCounters& final_counts, Nanos now) {
+  Record& r = record(ref);
+  const CardCounters more = difference(ref, final_counts);
+  if (more.packets != 0) r.last_hit = now;
+  stats_.packets += more.packets;
+  stats_.bytes += more.bytes;
+  ++stats_.removed;
+  r.state = State::kNone;
+  answer(ref, r.reason == Refusal::kNone ? AnswerKind::kRemoved : AnswerKind::kWithdrawn, r.reason,
+         more, r.last_hit);
+}
+
+bool Engine::settle(Nanos now) {
+  bool has_worked = false;
+  for (unsigned round = 0; round < kRoundsPerTurn; ++round) {
+    begin_removals();
+    card_.push();
+    std::array<Completion, 256> ended;
+    unsigned count = 0;
+    bool has_some = false;
+    while ((count = card_.pull(ended)) != 0) {
+      has_some = true;
+      for (unsigned i = 0; i < count; ++i) {
+        const Ref ref = ref_of(ended[i].tag);
+        if (record(ref).state == State::kRemoving) {
+          finish_removal(ref, ended[i].refused, now);
+        } else {
+          finish_insertion(ref, ended[i].refused, now);
+        }
+      }
+    }
+    if (!has_some) break;
+    has_worked = true;
+  }
+  return has_worked;
+}
+
+// A part of them each time, if they are many.
+void Engine::retry_stuck(Nanos now) {
+  next_retry_ = now + config_.retry_every;
+  const std::size_t room = card_.room() - std::min(card_.room(), to_remove_.size());
+  const std::size_t count = std::min(room, stuck_.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (retry_cursor_ >= stuck_.size()) retry_cursor_ = 0;
+    const Ref ref = stuck_[retry_cursor_++];
+    if (record(ref).state != State::kStuck) continue;
+    record(ref).state = State::kRemoving;
+    to_remove_.push_back(ref);
+  }
+}
+
+// The card has lost everything. What it counted since the last readings is lost with it: the
+// counters are gone as the rules are, and nobody can ask them any more.
+void Engine::recover(Nanos now) {
+  ++stats_.resets;
+  to_remove_.clear();
+  for (const Ref ref : std::exchange(under_way_, {})) {
+    Record& r = record(ref);
+    r.rule = {};
+    r.heir.reset();
+    if (r.state == State::kRemoving) {
+      --leaving_[ref.worker];
+      --leaving_like(rule(ref));
+      ++stats_.counts_lost;
+      end(ref, r.seen, now);
+      continue;
+    }
+    r.state = State::kNone;
+    count_eni(rule(ref).eni, -1);
+    ++stats_.refusals[static_cast<std::size_t>(Refusal::card_reset)];
+    answer(ref, AnswerKind::kRefused, Refusal::card_reset, {}, 0);
+  }
+  for (const Ref ref : std::exchange(installed_, {})) {
+    Record& r = record(ref);
+    r.rule = {};
+    r.reason = Refusal::card_reset;
+    count_eni(rule(ref).eni, -1);
+    --stats_.rules;
+    ++stats_.counts_lost;
+    end(ref, r.seen, now);
+  }
+  for (const Ref ref : std::exchange(stuck_, {})) {
+    record(ref).rule = {};
+    ++stats_.counts_lost;
+    end(ref, record(ref).seen, now);
+  }
+  audit_.forget();
+  restart(now);
+  const auto worker_count = static_cast<std::uint16_t>(workers_.size());
+  for (std::uint16_t worker = 0; worker < worker_count; ++worker) conform(worker);
+}
+
+// Without its guards the card takes no rule; whatever kept it from taking them may pass.
+void Engine::restart(Nanos now) {
+  is_card_usable_ = card_.restart();
+  if (is_card_usable_) return;
+  ++stats_.restart_failures;
+  next_restart_ = now + config_.retry_every;
+}
+
+}  // namespace gannet::offload
