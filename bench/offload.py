@@ -10,6 +10,7 @@ MIB_PER_1000_FLOWS = 4
 
 def add_options(parser):
     parser.add_argument("--flows", type=int, help="that stay, and as many that come and go; 100,000 by default")
+    parser.add_argument("--inserts", type=int, help="flows whose rules are inserted in one go; 600,000 by default")
     parser.add_argument("--rounds", type=int, help="of them, and so changes of policy; 10 by default")
     parser.add_argument("--seconds", type=float, default=2.0, help="of steady traffic, and of even arrivals")
 
@@ -17,9 +18,10 @@ def add_options(parser):
 def run(options):
     flows = options.flows or (20_000 if options.quick else 100_000)
     rounds = options.rounds or (3 if options.quick else 10)
+    inserts = options.inserts or (100_000 if options.quick else 600_000)
     progress(f"offload: {flows} flows, {rounds} rounds")
-    reserve_huge_pages(HUGE_MIB + flows * MIB_PER_1000_FLOWS // 1000 + 256)
-    with Measurer("offload", "--flows", flows, "--rounds", rounds, "--seconds", options.seconds) as card:
+    reserve_huge_pages(HUGE_MIB + max(flows, inserts // 2) * MIB_PER_1000_FLOWS // 1000 + 256)
+    with Measurer("offload", "--flows", flows, "--inserts", inserts, "--rounds", rounds, "--seconds", options.seconds) as card:
         found = card.ready
     return [{"benchmark": "offload", "flows": flows, "rounds": rounds,
              **{key: round(value, 3) for key, value in found.items()}}]

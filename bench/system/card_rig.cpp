@@ -11,6 +11,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -20,6 +21,7 @@
 namespace gannet::bench {
 namespace {
 
+constexpr auto kIdlePause = std::chrono::microseconds(10);
 constexpr unsigned kWireSlots = 1'024;
 constexpr unsigned kFrames = 8'191;                   // That the rig may have on the way.
 constexpr std::uint32_t kFirstCutFlow = 64 * 16'384;  // Flows from this number have other ports,
@@ -41,6 +43,7 @@ std::string card_policy(bool denies) {
 
 Result<std::unique_ptr<CardRig>> CardRig::create(std::uint32_t connections) {
   std::unique_ptr<CardRig> rig(new CardRig());
+  prctl(PR_SET_TIMERSLACK, 1'000);  // Or a short pause is a long one.
   if (const auto opened = rig->open(connections); !opened) return tl::unexpected(opened.error());
   return rig;
 }
@@ -84,10 +87,10 @@ Result<void> CardRig::open(std::uint32_t connections) {
   auto card = control::EmulatedCard::open({wires, "unlimited", ""});
   if (!card) return tl::unexpected(card.error());
   card_.emplace(std::move(*card));
-  return open_switch();
+  return open_switch(connections);
 }
 
-Result<void> CardRig::open_switch() {
+Result<void> CardRig::open_switch(std::uint32_t connections) {
   std::vector<dataplane::PortConfig> ports;
   for (const control::HostPort& port : host_.ports) {
     const char* const device = card_->representor(ports.size()).c_str();
@@ -100,6 +103,7 @@ Result<void> CardRig::open_switch() {
   config.tracking = control::tracking_of(host_, config.clock.now(), true);
   config.max_mtu = 1'600;
   config.offload = control::offload_settings_of(host_);
+  config.offload->max_rules = connections;  // Of each, one direction sends.
   auto made = dataplane::Dataplane::create(config);
   if (!made) return tl::unexpected(made.error());
   dataplane_ = std::move(*made);
@@ -179,8 +183,8 @@ void CardRig::receive() {
       rte_pktmbuf_free(packet);
     }
   }
-  // With fewer cores than threads the others need this one.
-  if (!has_some) std::this_thread::yield();
+  // With fewer cores than threads the others need this one: a thread that only yields takes half.
+  if (!has_some) std::this_thread::sleep_for(kIdlePause);
 }
 
 void CardRig::drain() {

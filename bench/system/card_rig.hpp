@@ -61,7 +61,7 @@ class CardRig final {
 
   CardRig() = default;
   [[nodiscard]] Result<void> open(std::uint32_t connections);
-  [[nodiscard]] Result<void> open_switch();
+  [[nodiscard]] Result<void> open_switch(std::uint32_t connections);
   [[nodiscard]] Result<std::string> add_wire(const std::string& name);
 
   std::array<Wire, 3> wires_;  // uplink, vm1, vm2.

@@ -11,6 +11,7 @@
 #include "control/host_ports.hpp"
 #include "dataplane/eal.hpp"
 
+#include <algorithm>
 #include <CLI/CLI.hpp>
 
 namespace {
@@ -73,6 +74,7 @@ CLI::App* add_connections(CLI::App& app, Options& options) {
 CLI::App* add_offload(CLI::App& app, Options& options) {
   CLI::App* const sub = app.add_subcommand("offload", "flows on the emulated card");
   sub->add_option("--flows", options.card.flow_count)->check(CLI::Range(1'000u, 500'000u));
+  sub->add_option("--inserts", options.card.insert_count)->check(CLI::Range(1'000u, 2'000'000u));
   sub->add_option("--rounds", options.card.rounds)->check(CLI::Range(1u, 1'000u));
   sub->add_option("--seconds", options.card.seconds);
   return sub;
@@ -85,7 +87,9 @@ int run_card(const OffloadOptions& options) {
   dataplane::EalConfig eal;
   eal.program = "gannet-bench";
   eal.plugins = plugins;
-  eal.memory_bytes = (std::uint64_t{512} << 20) + options.flow_count * kBytesPerFlow;
+  // Of the many that are inserted in one go, there is no next round.
+  const auto flows = std::max<std::uint64_t>(options.flow_count, options.insert_count / 2);
+  eal.memory_bytes = (std::uint64_t{512} << 20) + flows * kBytesPerFlow;
   const auto started = dataplane::Eal::start(eal);
   return started ? run_offload(options) : failed(started.error().message);
 }

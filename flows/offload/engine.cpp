@@ -8,7 +8,7 @@
 namespace gannet::offload {
 namespace {
 
-constexpr unsigned kOrdersPerTurn = 512;  // Of each worker.
+constexpr unsigned kOrdersPerTurn = 256;  // Of each worker.
 
 }  // namespace
 
