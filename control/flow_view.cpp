@@ -257,7 +257,9 @@ std::string zone_name(flows::Zone zone, const SnapshotNames& names) {
 
 nlohmann::ordered_json to_json(const FlowRecord& r, const SnapshotNames& names) {
   nlohmann::ordered_json json;
-  json["id"] = fmt::format("{}:{}:{}", r.worker, static_cast<int>(r.family), r.index);
+  json["id"] = r.is_stuck_on_card
+                   ? "card"
+                   : fmt::format("{}:{}:{}", r.worker, static_cast<int>(r.family), r.index);
   json["flow"] = to_string(r.original);
   json["from"] = zone_name(r.in, names);
   json["to"] = zone_name(r.out, names);
@@ -277,6 +279,10 @@ nlohmann::ordered_json to_json(const FlowRecord& r, const SnapshotNames& names) 
                        r.tcp_state == flows::TcpState::kHalfClosed;
   json["path"] = path_text(r.offload[0], is_open);
   json["reply_path"] = path_text(r.offload[1], is_open);
+  if (!r.is_stuck_on_card) return json;
+  json["state"] = "ended";
+  json["path"] = "hardware (stuck)";
+  json["reply_path"] = "-";
   return json;
 }
 

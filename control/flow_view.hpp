@@ -38,6 +38,7 @@ struct FlowRecord {
   flows::FlowOffload offload[2]{};  // By direction.
   std::uint32_t egress_rule = flows::kNoRule;
   std::uint32_t ingress_rule = flows::kNoRule;
+  bool is_stuck_on_card = false;  // No connection any more: a rule that the card does not let go.
 };
 
 /// Which connections somebody wants to see: all conditions must hold.

@@ -124,9 +124,9 @@ void OffloadManager::set_enabled(bool is_enabled) {
 
 OffloadManager::Status OffloadManager::status() {
   return with_engine([&] {
-    return Status{engine_->is_enabled(),       engine_->stats(),   engine_->stuck_rules(),
-                  engine_->under_way_count(),  card_->guard_count(), card_->has_templates(),
-                  card_->table_count(),        rules_per_second_,  most_rules_per_second_};
+    return Status{engine_->is_enabled(),      engine_->stats(),     engine_->stuck_rules(),
+                  engine_->under_way_count(), card_->guard_count(), card_->has_templates(),
+                  card_->table_count(),       rules_per_second_,    most_rules_per_second_};
   });
 }
 

@@ -51,8 +51,8 @@ class OffloadManager final {
     std::vector<offload::Rule> stuck;
     std::size_t under_way_count = 0;  // Operations that the card has not ended.
     std::size_t guard_count = 0;
-    bool has_templates = false;  // Rules go through template tables,
-    std::size_t table_count = 0;  // so many.
+    bool has_templates = false;               // Rules go through template tables,
+    std::size_t table_count = 0;              // so many.
     std::uint32_t rules_per_second = 0;       // Installed in the last whole second,
     std::uint32_t most_rules_per_second = 0;  // and the most in any.
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/offload_view.hpp"
 
+#include "control/flow_view.hpp"
 #include "control/policy/json_value.hpp"
 #include "control/rehearsal.hpp"
 
@@ -104,6 +105,11 @@ Json show_offload(Controller& c) {
   const offload::EngineStats& s = status.stats;
   const Shares shares = shares_of(c);
   rows.add("mode", status.is_enabled ? "auto" : "disabled", "of offload, now");
+  rows.add("insertion", status.has_templates ? "asynchronous" : "synchronous",
+           status.has_templates ? "by template tables and a flow queue"
+                                : "one rule after the other: the card has no flow queue");
+  rows.add("template_tables", status.table_count, "for the shapes of rules that there have been");
+  rows.add("under_way", status.under_way_count, "rules that the card is inserting or removing");
   rows.add("rules", s.rules, "of flows, in force on the card");
   rows.add("guards", status.guard_count, "rules that keep odd packets in software");
   rows.add("most_rules", s.most_rules, "of flows, at any time since the start");
@@ -119,6 +125,8 @@ Json show_offload(Controller& c) {
   rows.add("card_packets", shares.card_packets, "dealt with by the card, as far as read");
   rows.add("software_packets", shares.software_packets, "received by workers");
   rows.add("resets", s.resets, "of the card");
+  rows.add("counts_lost", s.counts_lost,
+           "rules that went with these: what they counted since their last reading is not known");
   rows.add("audited", s.audited, "times that a rule did what it should");
   rows.add("wrong", s.wrong, "rules that did something else, and were removed");
   rows.add("repaired", s.repaired, "these, and rules that did not take their packets");
@@ -141,6 +149,25 @@ std::string path_text(const flows::FlowOffload& flow, bool is_established) {
     case flows::OffloadState::kWaiting: break;
   }
   return fmt::format("software ({})", name_of(static_cast<Refusal>(flow.reason)));
+}
+
+std::vector<FlowRecord> stuck_flows(Controller& c, const FlowFilter& filter) {
+  std::vector<FlowRecord> records;
+  if (c.offload() == nullptr) return records;
+  for (const offload::Rule& rule : c.offload()->status().stuck) {
+    FlowRecord r;
+    r.family = rule.before.source.family();
+    r.original.source = rule.before.source;
+    r.original.destination = rule.before.destination;
+    r.original.source_port = rule.before.source_port;
+    r.original.destination_port = rule.before.destination_port;
+    r.original.protocol = rule.protocol;
+    r.leaving = r.original;
+    r.eni = rule.eni;
+    r.is_stuck_on_card = true;
+    if (filter.matches(r)) records.push_back(r);
+  }
+  return records;
 }
 
 Json stuck_rules(Controller& c) {

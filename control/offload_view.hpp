@@ -19,6 +19,8 @@ namespace gannet::control {
 [[nodiscard]] std::string path_text(const flows::FlowOffload& flow, bool is_established);
 
 /// Rules that are still on the card though they should not be; empty if all is as it should be.
+/// Flows that have ended, or are to be cut, and whose rule the card does not let go.
+[[nodiscard]] std::vector<FlowRecord> stuck_flows(Controller& controller, const FlowFilter& filter);
 [[nodiscard]] nlohmann::ordered_json stuck_rules(Controller& controller);
 
 }  // namespace gannet::control

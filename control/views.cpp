@@ -359,7 +359,8 @@ Json show_ports(Controller& c) {
                     {"dropped", drops_of(c, i)},
                     {"rx_missed_packets", losses.missed_packets},
                     {"rx_error_packets", losses.error_packets},
-                    {"rx_no_buffer_packets", losses.no_buffer_packets}});
+                    {"rx_no_buffer_packets", losses.no_buffer_packets},
+                    {"wire_tx_failures", losses.wire_tx_failures}});
   }
   return rows;
 }

@@ -137,7 +137,12 @@ bool Port::is_up() const {
 PortLosses Port::losses() const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(ethdev_, &stats) != 0) return {};
-  return {stats.imissed, stats.ierrors, stats.rx_nombuf};
+  PortLosses losses{stats.imissed, stats.ierrors, stats.rx_nombuf};
+  std::uint64_t id = 0;  // Only emulated cards have it.
+  if (rte_eth_xstats_get_id_by_name(ethdev_, "wire_tx_failures", &id) == 0) {
+    rte_eth_xstats_get_by_id(ethdev_, &id, &losses.wire_tx_failures, 1);
+  }
+  return losses;
 }
 
 Port::Port(Port&& other) noexcept

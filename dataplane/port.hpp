@@ -26,6 +26,7 @@ struct PortLosses {
   std::uint64_t missed_packets = 0;     // Its queue was full.
   std::uint64_t error_packets = 0;      // They were damaged.
   std::uint64_t no_buffer_packets = 0;  // The driver had no buffer for them.
+  std::uint64_t wire_tx_failures = 0;   // Sent by a card whose wire did not take them.
 };
 
 class Port {
@@ -45,7 +46,8 @@ class Port {
   [[nodiscard]] std::uint16_t ethdev() const { return ethdev_; }
   [[nodiscard]] std::uint16_t queue_count() const { return queue_count_; }
   [[nodiscard]] Mac mac() const { return mac_; }
-  /// Operations that the card's flow queue holds, of the template API of rte_flow; 0: there is none.
+  /// Operations that the card's flow queue holds, of the template API of rte_flow; 0: there is
+  /// none.
   [[nodiscard]] std::uint32_t flow_queue_size() const { return flow_queue_size_; }
   /// What the driver knows of the link. Control thread, at any time.
   [[nodiscard]] bool is_up() const;

@@ -12,6 +12,7 @@
 #include "dataplane/eal.hpp"
 
 #include <algorithm>
+
 #include <CLI/CLI.hpp>
 
 namespace {

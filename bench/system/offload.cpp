@@ -19,9 +19,9 @@ using Clock = std::chrono::steady_clock;
 using Buckets = std::array<std::uint64_t, offload::EngineStats::kTimeBuckets>;
 
 constexpr double kPatienceSeconds = 60;
-constexpr unsigned kOnTheWay = 256;    // Fewer than any ring holds: what is lost, the switch lost.
+constexpr unsigned kOnTheWay = 256;  // Fewer than any ring holds: what is lost, the switch lost.
 constexpr unsigned kOnTheWayToCard = 512;  // The same, of packets that come one by one.
-constexpr unsigned kNewPerMilli = 10;  // Flows at an even pace.
+constexpr unsigned kNewPerMilli = 10;      // Flows at an even pace.
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();

@@ -10,7 +10,7 @@
 namespace gannet::bench {
 
 struct OffloadOptions {
-  std::uint32_t flow_count = 100'000;  // Kept ones, and as many that come and go in each round.
+  std::uint32_t flow_count = 100'000;    // Kept ones, and as many that come and go in each round.
   std::uint32_t insert_count = 600'000;  // Flows whose rules are inserted in one go.
   unsigned rounds = 10;
   double seconds = 2;  // Of steady traffic, and of new flows at an even pace.
@@ -24,7 +24,7 @@ struct OffloadResult {
   std::uint64_t inserted = 0;
   double insert_seconds = 0;
   double open_and_insert_per_second = 0;  // The same from the flow's very first packet.
-  double time_to_offload_p50_us = 0;  // At 10,000 new flows a second.
+  double time_to_offload_p50_us = 0;      // At 10,000 new flows a second.
   double time_to_offload_p99_us = 0;
   double hit_ratio = 0;
   double worker_cycles_per_offloaded_packet = 0;

@@ -286,7 +286,11 @@ ApiResponse ApiRoutes::get_flows(const ApiRequest& request) {
   Json rows = Json::array();
   for (const FlowRecord& record : list.records)
     rows.push_back(to_json(record, controller_.names()));
-  return answer({{"matched", list.matched}, {"flows", std::move(rows)}});
+  const std::vector<FlowRecord> stuck = stuck_flows(controller_, *filter);
+  for (const FlowRecord& record : stuck) {
+    if (rows.size() < *limit) rows.push_back(to_json(record, controller_.names()));
+  }
+  return answer({{"matched", list.matched + stuck.size()}, {"flows", std::move(rows)}});
 }
 
 ApiResponse ApiRoutes::flush(const ApiRequest& request) {

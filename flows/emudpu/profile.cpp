@@ -90,9 +90,9 @@ constexpr Profile kConnectx6Dx{
     // Driver, mlx5_flow_get_max_flow_priority over Verbs' 16 priorities, three for each of ours.
     .max_root_priority = 4,
     // Guide, dv_flow_en: 2 "enables the WQE based hardware steering. In this mode, only queue-based
-    // flow management is supported"; driver, mlx5_flow_info_get: with any other value "info get with
-    // incorrect steering mode". The card of this profile has both ways at once; flow_queues=0 takes
-    // the queues away.
+    // flow management is supported"; driver, mlx5_flow_info_get: with any other value "info get
+    // with incorrect steering mode". The card of this profile has both ways at once; flow_queues=0
+    // takes the queues away.
     .queues = 64,
     // Driver, mlx5_flow_item_acceptable: "range not supported" but for fragment offsets.
     .has_ranges = false,

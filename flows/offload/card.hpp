@@ -18,7 +18,7 @@ namespace gannet::offload {
 struct CardRule {
   void* flow = nullptr;
   void* counter =
-      nullptr;  // An indirect COUNT action that outlives the rule; null: the rule's own.
+      nullptr;            // An indirect COUNT action that outlives the rule; null: the rule's own.
   void* table = nullptr;  // Of templates; null: none.
   [[nodiscard]] bool is_there() const { return flow != nullptr || counter != nullptr; }
 };

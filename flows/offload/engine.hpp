@@ -5,11 +5,11 @@
 //
 // Operations on the card end some time after they have been begun: turn() begins them, settle()
 // sends them on and takes their ends. Of one rule at most one is under way. What must not overtake
-// one another waits: an order for a rule with an operation under way, and one that would insert what
-// a rule on its way out still matches, hold up the orders behind them.
+// one another waits: an order for a rule with an operation under way, and one that would insert
+// what a rule on its way out still matches, hold up the orders behind them.
 //
-// engine.cpp has the orders, engine_rules.cpp the life of a rule, engine_upkeep.cpp what goes on all
-// the time: counters, audit, next hops.
+// engine.cpp has the orders, engine_rules.cpp the life of a rule, engine_upkeep.cpp what goes on
+// all the time: counters, audit, next hops.
 //
 // One thread calls turn() and settle(); the other functions may be called by the control thread in
 // between, under the same lock (control/offload_manager.hpp).
@@ -93,7 +93,8 @@ class Engine final {
   [[nodiscard]] std::uint32_t conforming_generation() const;
 
  private:
-  // A rule's rate is an average over about so long: one quiet moment does not make a busy flow cold.
+  // A rule's rate is an average over about so long: one quiet moment does not make a busy flow
+  // cold.
   static constexpr Nanos kRateMemory = kNanosPerSecond;
 
   enum class State : std::uint8_t {
@@ -122,10 +123,9 @@ class Engine final {
     std::uint32_t place = 0;    // In installed_, under_way_ or stuck_.
     std::optional<Ref> heir{};  // Who waits for its room.
     State state = State::kNone;
-    bool is_stuck = false;     // A removal has failed before.
-    std::uint8_t appeals = 0;  // Ways to find room that have been gone.
-    Refusal reason =
-        Refusal::kNone;  // Of the withdrawal; kNone: the worker waits for kRemoved.
+    bool is_stuck = false;            // A removal has failed before.
+    std::uint8_t appeals = 0;         // Ways to find room that have been gone.
+    Refusal reason = Refusal::kNone;  // Of the withdrawal; kNone: the worker waits for kRemoved.
   };
 
   [[nodiscard]] Record& record(Ref ref) { return records_[ref.worker][ref.slot]; }
@@ -164,8 +164,7 @@ class Engine final {
   [[nodiscard]] CardCounters difference(Ref ref, const CardCounters& now) const;
   void follow_neighbors();
   [[nodiscard]] bool sends_to_right_mac(const Rule& rule) const {
-    return rule.neighbor == flows::kNoNeighbor ||
-           mac_of_(rule.neighbor) == rule.neighbor_mac.raw();
+    return rule.neighbor == flows::kNoNeighbor || mac_of_(rule.neighbor) == rule.neighbor_mac.raw();
   }
   [[nodiscard]] bool audit(Nanos now);
   void choose_subject(Nanos now);
@@ -188,11 +187,11 @@ class Engine final {
   MacChanges mac_changes_;
   std::vector<std::unique_ptr<Record[]>> records_;  // By worker and slot.
   std::vector<Ref> installed_;
-  std::vector<Ref> under_way_;   // kInserting, kWaiting, and kRemoving for the first time.
-  std::vector<Ref> stuck_;       // kStuck, and kRemoving again.
-  std::deque<Ref> to_remove_;    // Of these what the card has not been told yet.
+  std::vector<Ref> under_way_;  // kInserting, kWaiting, and kRemoving for the first time.
+  std::vector<Ref> stuck_;      // kStuck, and kRemoving again.
+  std::deque<Ref> to_remove_;   // Of these what the card has not been told yet.
   std::vector<std::optional<Order>> held_;  // By worker: the order that has to wait.
-  std::vector<std::uint32_t> leaving_;      // By worker: rules in under_way_ that are on their way out.
+  std::vector<std::uint32_t> leaving_;  // By worker: rules in under_way_ that are on their way out.
   // How many rules on their way out match packets of a class; more than one match is in each.
   static constexpr std::size_t kMatchClasses = 16'384;
   std::vector<std::uint16_t> leaving_matches_;

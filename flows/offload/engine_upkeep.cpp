@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flows/offload/engine.hpp"
-
 #include "flows/packet/headers.hpp"
 
 #include <algorithm>

@@ -165,8 +165,8 @@ Refusal TemplateQueue::begin_create(const Pattern& pattern, const Actions& actio
 
 void TemplateQueue::begin_destroy(CardRule& rule, Tag tag) {
   rte_flow_error error{};
-  const int status = rte_flow_async_destroy(
-      port_, kQueue, &kPostponed, static_cast<rte_flow*>(rule.flow), mark(tag), &error);
+  const int status = rte_flow_async_destroy(port_, kQueue, &kPostponed,
+                                            static_cast<rte_flow*>(rule.flow), mark(tag), &error);
   if (status != 0) return ended_.push_back({tag, Refusal::stale_rule});
   ++under_way_;
   has_postponed_ = true;
@@ -197,9 +197,9 @@ unsigned TemplateQueue::pull(std::span<Completion> completions) {
       const auto mark = reinterpret_cast<std::uint64_t>(results[i].user_data);
       if (mark >> kTagBits != epoch_) continue;
       --under_way_;
-      completions[count++] = {mark & ((std::uint64_t{1} << kTagBits) - 1),
-                              results[i].status == RTE_FLOW_OP_SUCCESS ? Refusal::kNone
-                                                                      : Refusal::insert_failed};
+      completions[count++] = {
+          mark & ((std::uint64_t{1} << kTagBits) - 1),
+          results[i].status == RTE_FLOW_OP_SUCCESS ? Refusal::kNone : Refusal::insert_failed};
     }
   }
   return count;

@@ -191,8 +191,11 @@ TEST(Card, KeepsAConnectionAliveThatOnlyItSees) {  // O8
   EXPECT_EQ(rules(*bench), 0u);
 }
 
-TEST(Card, CountsEveryPacketOnce) {  // O7
-  const auto bench = make_world(kUnlimited);
+/// What must hold whether rules go through template tables or one by one.
+class EitherWay : public testing::TestWithParam<const char*> {};
+
+TEST_P(EitherWay, CountsEveryPacketOnce) {  // O7
+  const auto bench = make_world(GetParam());
   start_remote_udp(*bench);
   for (int i = 0; i < 500; ++i) {
     bench->send("vm1", from_vm1(kRemote).udp(1000, 53).data(10).bytes());
@@ -204,8 +207,8 @@ TEST(Card, CountsEveryPacketOnce) {  // O7
   EXPECT_EQ(bench->card_count(), 1'000u);
 }
 
-TEST(Card, IsOfNoUseToAFlowThatThePolicyCuts) {  // O14, F46
-  const auto bench = make_world(kUnlimited);
+TEST_P(EitherWay, IsOfNoUseToAFlowThatThePolicyCuts) {  // O14, F46
+  const auto bench = make_world(GetParam());
   // Into this host's vm1 on port 53, which the policy is going to deny.
   for (int i = 0; i < 2; ++i) {
     pass(*bench, "uplink", from_remote(*bench, kVm1Mac, kVm1).udp(2000, 53).bytes(), "vm1");
@@ -278,8 +281,8 @@ TEST(Card, LosesTheRulesOfFlowsThatAreFlushed) {  // O15
   EXPECT_EQ(bench->connection_count(), 0u);
 }
 
-TEST(Card, SendsToTheNewMacOfANextHop) {
-  const auto bench = make_world(kUnlimited);
+TEST_P(EitherWay, SendsToTheNewMacOfANextHop) {
+  const auto bench = make_world(GetParam());
   start_remote_udp(*bench);
   const Bytes request = from_vm1(kRemote).udp(1000, 53).data(10).bytes();
   const Mac moved{{2, 0, 0, 0, 0, 0x77}};
@@ -316,8 +319,8 @@ TEST(Card, IsNotForTcpThatMustBeChecked) {  // R27
   EXPECT_EQ(rules(*bench), 0u);
 }
 
-TEST(Card, ComesBackAfterAReset) {  // O12
-  const auto bench = make_world(kUnlimited);
+TEST_P(EitherWay, ComesBackAfterAReset) {  // O12
+  const auto bench = make_world(GetParam());
   send_flows(*bench, 50, 2);
   EXPECT_EQ(rules(*bench), 50u);
   bench->reset_card();
@@ -328,8 +331,8 @@ TEST(Card, ComesBackAfterAReset) {  // O12
   EXPECT_FALSE(comes_to_software(*bench, "vm1", from_vm1(kInternet).udp(1'000, 53).bytes()));
 }
 
-TEST(Card, CanBeSwitchedOffAndOnAgain) {  // O21
-  const auto bench = make_world(kUnlimited);
+TEST_P(EitherWay, CanBeSwitchedOffAndOnAgain) {  // O21
+  const auto bench = make_world(GetParam());
   send_flows(*bench, 20, 3);
   bench->offload()->set_enabled(false);
   bench->run();
@@ -342,8 +345,8 @@ TEST(Card, CanBeSwitchedOffAndOnAgain) {  // O21
   EXPECT_EQ(bench->miscounted(), "");
 }
 
-TEST(Card, RepeatsWhatItDidNotRemove) {  // O11
-  const auto bench = make_world(kUnlimited, "timers: {udp: 5s, udp_stream: 5s}\n");
+TEST_P(EitherWay, RepeatsWhatItDidNotRemove) {  // O11
+  const auto bench = make_world(GetParam(), "timers: {udp: 5s, udp_stream: 5s}\n");
   send_flows(*bench, 10, 2);
   bench->set_card_fault("destroy_percent", "100");
   bench->advance(20 * kNanosPerSecond);
@@ -360,8 +363,8 @@ TEST(Card, RepeatsWhatItDidNotRemove) {  // O11
   EXPECT_GT(bench->offload()->status().stats.remove_failures, 0u);
 }
 
-TEST(Card, LeavesNothingBehind) {  // O20
-  const auto bench = make_world(kUnlimited, "timers: {udp: 1s, udp_stream: 1s}\n");
+TEST_P(EitherWay, LeavesNothingBehind) {  // O20
+  const auto bench = make_world(GetParam(), "timers: {udp: 1s, udp_stream: 1s}\n");
   const std::size_t guards = bench->offload()->status().guard_count;
   for (unsigned round = 0; round < 20; ++round) {
     send_flows(*bench, 200, 2);
@@ -373,6 +376,74 @@ TEST(Card, LeavesNothingBehind) {  // O20
   EXPECT_EQ(stats.counters_in_use, 0u);
   EXPECT_EQ(bench->offload()->status().stats.installed, 4'000u);
 }
+
+TEST_P(EitherWay, IsTakenAsTheCardHasIt) {
+  const auto bench = make_world(GetParam());
+  send_flows(*bench, 3, 2);
+  const auto status = bench->offload()->status();
+  const bool has_queues = std::string(GetParam()) == kUnlimited;
+  EXPECT_EQ(status.has_templates, has_queues);
+  EXPECT_EQ(status.table_count, has_queues ? 1u : 0u);
+  EXPECT_EQ(bench->offload()->capabilities().has(offload::Ability::templates), has_queues);
+  EXPECT_EQ(status.under_way_count, 0u);
+}
+
+// What fails on the way has the reasons that a refusal at once would have. (O10)
+TEST_P(EitherWay, ARefusalHasItsReason) {
+  const auto bench = make_world(GetParam());
+  const auto refusals = [&](offload::Refusal reason) {
+    return bench->offload()->status().stats.refusals[static_cast<std::size_t>(reason)];
+  };
+  bench->set_card_fault("insert_percent", "100");
+  send_flows(*bench, 5, 2);
+  EXPECT_EQ(refusals(offload::Refusal::insert_failed), 5u);
+  bench->set_card_fault("insert_percent", "0");
+  bench->set_card_fault("full", "1");
+  send_flows(*bench, 5, 40);
+  EXPECT_GE(refusals(offload::Refusal::card_full), 5u);
+  EXPECT_EQ(rules(*bench), 0u);
+  bench->set_card_fault("full", "0");
+  send_flows(*bench, 5, 40);
+  EXPECT_EQ(rules(*bench), 5u);
+  EXPECT_EQ(bench->miscounted(), "");
+}
+
+// Rules that the card takes its time for: what comes for them meanwhile waits its turn. (O5, O14)
+TEST(Card, KeepsTheOrderOfWhatIsUnderWay) {
+  const auto bench = make_world("profile=unlimited,insert_delay_us=5000");
+  const Bytes request = from_remote(*bench, kVm1Mac, kVm1).udp(2000, 53).bytes();
+  for (int i = 0; i < 2; ++i) pass(*bench, "uplink", request, "vm1");
+  EXPECT_EQ(rules(*bench), 0u);
+  EXPECT_EQ(bench->offload()->status().under_way_count, 1u);
+  // Cut while its rule is on its way: the receipt waits until the rule has come and gone.
+  ASSERT_TRUE(bench->apply("locked", world_policy(true), false).has_value());
+  bench->set_time(bench->time() + kNanosPerMilli);
+  bench->run();
+  EXPECT_LT(bench->offload()->conforming_generation(), bench->controller().generation());
+  for (int i = 0; i < 20; ++i) bench->advance(kNanosPerMilli);
+  EXPECT_EQ(bench->offload()->conforming_generation(), bench->controller().generation());
+  EXPECT_EQ(bench->offload()->status().under_way_count, 0u);
+  EXPECT_EQ(rules(*bench), 0u);
+  EXPECT_EQ(bench->offload()->status().stats.installed, 1u);
+  EXPECT_EQ(bench->offload()->status().stats.removed, 1u);
+}
+
+// A reset takes what is on its way to the card as well. (O12)
+TEST(Card, AResetEndsWhatIsUnderWay) {
+  const auto bench = make_world("profile=unlimited,insert_delay_us=5000");
+  send_flows(*bench, 50, 2);
+  EXPECT_EQ(bench->offload()->status().under_way_count, 50u);
+  bench->reset_card();
+  bench->run();
+  EXPECT_EQ(bench->offload()->status().under_way_count, 0u);
+  EXPECT_EQ(rules(*bench), 0u);
+  send_flows(*bench, 50, 40);
+  for (int i = 0; i < 8; ++i) bench->advance(kNanosPerMilli);
+  EXPECT_EQ(rules(*bench), 50u);
+  EXPECT_EQ(bench->miscounted(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Card, EitherWay, testing::Values(kUnlimited, kOneByOne));
 
 }  // namespace
 }  // namespace gannet::test

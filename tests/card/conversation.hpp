@@ -13,6 +13,8 @@ namespace gannet::test {
 
 /// A card without limits.
 inline constexpr const char* kUnlimited = "profile=unlimited";
+/// The same without flow queues: rules are inserted one by one.
+inline constexpr const char* kOneByOne = "profile=unlimited,flow_queues=0";
 
 inline constexpr Mac kVm1Mac{{2, 0, 0, 10, 1, 11}};
 inline constexpr Mac kVm2Mac{{2, 0, 0, 10, 2, 12}};

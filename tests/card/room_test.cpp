@@ -8,14 +8,15 @@ namespace gannet::test {
 namespace {
 
 // Room for so many flows; what the guards take comes on top.
-std::string slots_for(std::uint64_t flows) {
-  const auto probe = make_world(kUnlimited);
-  return "profile=unlimited,slots=" +
-         std::to_string(probe->offload()->status().guard_count + flows);
+std::string slots_for(std::uint64_t flows, const std::string& card = kUnlimited) {
+  const auto probe = make_world(card);
+  return card + ",slots=" + std::to_string(probe->offload()->status().guard_count + flows);
 }
 
-TEST(Room, OfFortySlotsServesAHundredFlows) {  // O4, O9
-  const auto bench = make_world(slots_for(40));
+class RoomEitherWay : public testing::TestWithParam<const char*> {};
+
+TEST_P(RoomEitherWay, OfFortySlotsServesAHundredFlows) {  // O4, O9
+  const auto bench = make_world(slots_for(40, GetParam()));
   send_flows(*bench, 100, 3);
   EXPECT_EQ(rules(*bench), 40u);
   const auto stats = bench->offload()->status().stats;
@@ -25,8 +26,8 @@ TEST(Room, OfFortySlotsServesAHundredFlows) {  // O4, O9
   EXPECT_EQ(bench->miscounted(), "");
 }
 
-TEST(Room, IsMadeForABusyFlowWhereOthersAreSilent) {
-  const auto bench = make_world(slots_for(4));
+TEST_P(RoomEitherWay, IsMadeForABusyFlowWhereOthersAreSilent) {
+  const auto bench = make_world(slots_for(4, GetParam()));
   send_flows(*bench, 4, 3);
   EXPECT_EQ(rules(*bench), 4u);
   for (int i = 0; i < 5; ++i) bench->advance(kNanosPerSecond);
@@ -75,6 +76,8 @@ TEST(Room, IsSharedAmongEnis) {
   send_flows(*bench, 10, 3);
   EXPECT_EQ(rules(*bench), 3u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Room, RoomEitherWay, testing::Values(kUnlimited, kOneByOne));
 
 }  // namespace
 }  // namespace gannet::test
