@@ -4,9 +4,11 @@
 #pragma once
 
 #include "control/controller.hpp"
+#include "control/flow_view.hpp"
 #include "flows/connection.hpp"
 
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -18,9 +20,9 @@ namespace gannet::control {
 /// `hardware`, `pending` or `software (reason)`.
 [[nodiscard]] std::string path_text(const flows::FlowOffload& flow, bool is_established);
 
-/// Rules that are still on the card though they should not be; empty if all is as it should be.
 /// Flows that have ended, or are to be cut, and whose rule the card does not let go.
 [[nodiscard]] std::vector<FlowRecord> stuck_flows(Controller& controller, const FlowFilter& filter);
+/// The same in words; empty if all is as it should be.
 [[nodiscard]] nlohmann::ordered_json stuck_rules(Controller& controller);
 
 }  // namespace gannet::control

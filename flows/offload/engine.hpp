@@ -172,7 +172,7 @@ class Engine final {
   void list(std::vector<Ref>& refs, Ref ref);
   void unlist(std::vector<Ref>& refs, Ref ref);
   void count_eni(std::uint16_t eni, int change);
-  [[nodiscard]] std::uint16_t& leaving_like(const Rule& rule) {
+  [[nodiscard]] std::uint32_t& leaving_like(const Rule& rule) {
     return leaving_matches_[match_hash(rule) % kMatchClasses];
   }
   static Tag tag_of(Ref ref) { return Tag{ref.worker} << 32 | ref.slot; }
@@ -194,7 +194,7 @@ class Engine final {
   std::vector<std::uint32_t> leaving_;  // By worker: rules in under_way_ that are on their way out.
   // How many rules on their way out match packets of a class; more than one match is in each.
   static constexpr std::size_t kMatchClasses = 16'384;
-  std::vector<std::uint16_t> leaving_matches_;
+  std::vector<std::uint32_t> leaving_matches_;
   std::vector<std::uint32_t> rules_of_eni_;
   // By worker: what a barrier has asked for, and what holds (released here, acquired by anybody).
   std::vector<std::uint32_t> wanted_generation_;

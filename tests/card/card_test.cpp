@@ -4,6 +4,8 @@
 #include "flows/emudpu/rte_pmd_emudpu.h"
 #include "tests/card/conversation.hpp"
 
+#include <string>
+
 #include <gtest/gtest.h>
 
 namespace gannet::test {
@@ -408,9 +410,10 @@ TEST_P(EitherWay, ARefusalHasItsReason) {
   EXPECT_EQ(bench->miscounted(), "");
 }
 
-// Rules that the card takes its time for: what comes for them meanwhile waits its turn. (O5, O14)
+// Rules that the card takes its time for: what comes for them meanwhile waits its turn. (O14)
 TEST(Card, KeepsTheOrderOfWhatIsUnderWay) {
-  const auto bench = make_world("profile=unlimited,insert_delay_us=5000");
+  const auto bench = make_world(kUnlimited);
+  bench->set_card_fault("slow_us", "5000");
   const Bytes request = from_remote(*bench, kVm1Mac, kVm1).udp(2000, 53).bytes();
   for (int i = 0; i < 2; ++i) pass(*bench, "uplink", request, "vm1");
   EXPECT_EQ(rules(*bench), 0u);
@@ -430,7 +433,8 @@ TEST(Card, KeepsTheOrderOfWhatIsUnderWay) {
 
 // A reset takes what is on its way to the card as well. (O12)
 TEST(Card, AResetEndsWhatIsUnderWay) {
-  const auto bench = make_world("profile=unlimited,insert_delay_us=5000");
+  const auto bench = make_world(kUnlimited);
+  bench->set_card_fault("slow_us", "5000");
   send_flows(*bench, 50, 2);
   EXPECT_EQ(bench->offload()->status().under_way_count, 50u);
   bench->reset_card();
@@ -440,6 +444,7 @@ TEST(Card, AResetEndsWhatIsUnderWay) {
   send_flows(*bench, 50, 40);
   for (int i = 0; i < 8; ++i) bench->advance(kNanosPerMilli);
   EXPECT_EQ(rules(*bench), 50u);
+  bench->set_card_fault("slow_us", "0");
   EXPECT_EQ(bench->miscounted(), "");
 }
 
