@@ -46,17 +46,23 @@ std::string mappings() {
 std::string listeners(std::string_view protocol) {
   std::string text;
   for (unsigned i = 0; i < kListenerPorts; ++i) {
-    text +=
-        fmt::format("      - {{proto: {}, port: {}, backend_pool: pool}}\n", protocol, 1'000 + i);
+    text += fmt::format("      - {{proto: {}, port: {}, backend_pool: pool{}}}\n", protocol,
+                        1'000 + i, i);
   }
   return text;
 }
 
-std::string backends(const Scenario& s) {
-  if (s.name == "lb") return "          - {eni: vm2, port: 5353}\n";
+// One for each listener, on a port of its own: of one port a VM could have no more connections than
+// it has source ports.
+std::string backend_pools(const Scenario& s) {
   std::string text;
-  for (unsigned i = 0; i < kRemoteHosts; ++i) {
-    text += fmt::format("          - {{ip: 10.10.2.{}, port: 5353}}\n", 20 + i);
+  for (unsigned pool = 0; pool < kListenerPorts; ++pool) {
+    const unsigned port = 5'353 + pool;
+    text += fmt::format("      pool{}:\n        backends:\n", pool);
+    if (s.name == "lb") text += fmt::format("          - {{eni: vm2, port: {}}}\n", port);
+    for (unsigned i = 0; s.name != "lb" && i < kRemoteHosts; ++i) {
+      text += fmt::format("          - {{ip: 10.10.2.{}, port: {}}}\n", 20 + i, port);
+    }
   }
   return text;
 }
@@ -108,8 +114,8 @@ std::string policy_of(const Scenario& scenario, const PolicyShape& shape) {
   if (is_balanced(scenario)) {
     text += fmt::format(
         "load_balancers:\n  front:\n    vpc: shop\n    vip: 10.10.9.9\n    listeners:\n{}"
-        "    backend_pools:\n      pool:\n        backends:\n{}",
-        listeners(shape.protocol), backends(scenario));
+        "    backend_pools:\n{}",
+        listeners(shape.protocol), backend_pools(scenario));
   }
   return text;
 }
