@@ -126,6 +126,9 @@ class Controller final {
   [[nodiscard]] dataplane::Dataplane& dataplane() { return dataplane_; }
   /// Null if there is no card, or one that cannot hold rules.
   [[nodiscard]] OffloadManager* offload() { return offload_; }
+  /// Why the card cannot hold rules, for people; empty unless there is such a card.
+  void note_card_refusal(std::string why) { card_refusal_ = std::move(why); }
+  [[nodiscard]] const std::string& card_refusal() const { return card_refusal_; }
   [[nodiscard]] const BackendStates& backends() const { return backends_; }
   /// Matches of a rule of the snapshot in force, and of its namesakes before it, since the start.
   [[nodiscard]] std::uint64_t rule_hits(std::uint32_t rule) const;
@@ -139,6 +142,7 @@ class Controller final {
   HostFacts facts_;
   dataplane::Dataplane& dataplane_;
   OffloadManager* offload_;
+  std::string card_refusal_;
   Identities identities_;
   BackendStates backends_;
   std::map<BackendId, std::optional<std::chrono::steady_clock::time_point>> draining_until_;

@@ -224,14 +224,17 @@ Result<void> Daemon::open_ports() {
 }
 
 Result<void> Daemon::open_control() {
+  std::string card_refusal;
   if (host_.nic) {
     auto offload = OffloadManager::create(offload_config_of(host_), *dataplane_);
     // A card that can hold no rule is still a card: everything goes by software.
-    if (!offload) fmt::print(stderr, "gannetd: {}\n", offload.error().message);
+    if (!offload) card_refusal = offload.error().message;
     if (offload) offload_ = std::move(*offload);
   }
+  if (!card_refusal.empty()) fmt::print(stderr, "gannetd: {}\n", card_refusal);
   controller_ = std::make_unique<Controller>(host_, facts_of(host_, *dataplane_), *dataplane_,
                                              offload_.get());
+  controller_->note_card_refusal(std::move(card_refusal));
   port_watch_ = std::make_unique<PortWatch>(host_, *dataplane_);
   controller_->watch_ports(*port_watch_);
   upkeep_ = std::make_unique<Upkeep>(*controller_, random_numbers());

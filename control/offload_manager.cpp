@@ -16,6 +16,8 @@ constexpr auto kPause = std::chrono::microseconds(100);
 // For a card to give back all rules.
 constexpr auto kWithdrawalPatience = std::chrono::seconds(5);
 
+constexpr Nanos kGuardsAgainAfter = 10 * kNanosPerMilli;  // That the card refused, or kept.
+
 // Lets flows that were refused while offload was off ask again, on their worker.
 class OfferAgainCommand final : public dataplane::WorkerCommand {
  public:
@@ -53,7 +55,8 @@ OffloadManager::OffloadManager(std::unique_ptr<offload::FlowCard> card,
       engine_(std::make_unique<offload::Engine>(
           *card_, dataplane.exchanges(), config.engine,
           [&dataplane](std::uint32_t neighbor) { return dataplane.neighbors().mac_of(neighbor); },
-          [&dataplane] { return dataplane.neighbors().change_count(); })) {
+          [&dataplane] { return dataplane.neighbors().change_count(); })),
+      guard_audit_(card_->guards(), config.engine.reading_every) {
   if (!config.is_enabled) engine_->set_enabled(false);
 }
 
@@ -71,6 +74,7 @@ bool OffloadManager::turn() {
   const bool has_begun = engine_->turn(now);
   // What ends now has taken until now, not until the turn's begin.
   const bool has_ended = engine_->settle(dataplane_.clock().now());
+  keep_guards(now);
   measure(now);
   return has_begun || has_ended;
 }
@@ -85,6 +89,20 @@ void OffloadManager::await_empty() {
     if (std::chrono::steady_clock::now() > give_up) return;
     std::this_thread::sleep_for(kPause);
   }
+}
+
+// While offload is off nothing of ours is on the card: one that does something else with a guard
+// than it said is out of the way.
+void OffloadManager::keep_guards(Nanos now) {
+  offload::GuardRules& guards = card_->guards();
+  if (engine_->is_enabled() && guards.is_complete()) {
+    return guard_audit_.turn(now, engine_->stats().packets);
+  }
+  // They guard what is on the card to its last rule.
+  if (!engine_->is_enabled() && (guards.count() == 0 || !engine_->is_empty())) return;
+  if (now < next_guard_try_) return;
+  next_guard_try_ = now + kGuardsAgainAfter;
+  static_cast<void>(engine_->is_enabled() ? guards.put() : guards.take_away());
 }
 
 void OffloadManager::measure(Nanos now) {
@@ -108,25 +126,43 @@ void OffloadManager::run() {
   rte_thread_unregister();
 }
 
-void OffloadManager::set_enabled(bool is_enabled) {
-  const bool was_enabled = with_engine([&] {
-    const bool before = engine_->is_enabled();
+bool OffloadManager::set_enabled(bool is_enabled) {
+  bool was_enabled = false;
+  const bool is_done = with_engine([&] {
+    was_enabled = engine_->is_enabled();
+    if (is_enabled && !card_->guards().put()) return false;
     engine_->set_enabled(is_enabled);
-    return before;
+    return true;
   });
-  if (!is_enabled) await_empty();
-  if (!is_enabled || was_enabled) return;
+  if (!is_enabled) {
+    await_empty();
+    with_engine([&] {
+      // What the card keeps now it is asked for again (keep_guards).
+      if (engine_->is_empty()) static_cast<void>(card_->guards().take_away());
+      return true;
+    });
+  }
+  if (!is_done || !is_enabled || was_enabled) return is_done;
   for (unsigned i = 0; i < dataplane_.worker_count(); ++i) {
     OfferAgainCommand again;
     dataplane_.execute(i, again);
   }
+  return true;
 }
 
 OffloadManager::Status OffloadManager::status() {
   return with_engine([&] {
-    return Status{engine_->is_enabled(),      engine_->stats(),     engine_->stuck_rules(),
-                  engine_->under_way_count(), card_->guard_count(), card_->has_templates(),
-                  card_->table_count(),       rules_per_second_,    most_rules_per_second_};
+    return Status{engine_->is_enabled(),
+                  engine_->stats(),
+                  engine_->stuck_rules(),
+                  engine_->under_way_count(),
+                  card_->guards().count(),
+                  guard_audit_.passed_count(),
+                  guard_audit_.wrong_count(),
+                  card_->has_templates(),
+                  card_->table_count(),
+                  rules_per_second_,
+                  most_rules_per_second_};
   });
 }
 

@@ -9,6 +9,7 @@
 #include "dataplane/dataplane.hpp"
 #include "flows/offload/engine.hpp"
 #include "flows/offload/flow_card.hpp"
+#include "flows/offload/guard_audit.hpp"
 
 #include <atomic>
 #include <memory>
@@ -41,16 +42,19 @@ class OffloadManager final {
 
   /// Everything below: control thread.
 
-  /// Off: every rule is taken out, flows go on in software; returns when the card has let them go.
-  /// On: flows may ask again.
-  void set_enabled(bool is_enabled);
+  /// Off: every rule is taken out, guards too, flows go on in software; returns when the card has
+  /// let them go. On: flows may ask again. \return false if the card refuses the guards: it stays
+  /// off.
+  bool set_enabled(bool is_enabled);
 
   struct Status {
     bool is_enabled = false;
     offload::EngineStats stats;
     std::vector<offload::Rule> stuck;
-    std::size_t under_way_count = 0;  // Operations that the card has not ended.
-    std::size_t guard_count = 0;
+    std::size_t under_way_count = 0;          // Operations that the card has not ended.
+    std::size_t guard_count = 0;              // Rules of the card that are no flow's;
+    std::uint64_t audited_guards = 0;         // times that they did what they should,
+    std::uint64_t wrong_guards = 0;           // and that they did not.
     bool has_templates = false;               // Rules go through template tables,
     std::size_t table_count = 0;              // so many.
     std::uint32_t rules_per_second = 0;       // Installed in the last whole second,
@@ -69,6 +73,7 @@ class OffloadManager final {
 
   void run();
   void await_empty();
+  void keep_guards(Nanos now);
   void measure(Nanos now);
   // The control thread's turn with the engine: the thread stands aside while somebody waits.
   template <typename Work>
@@ -83,6 +88,8 @@ class OffloadManager final {
   bool has_own_thread_;
   std::unique_ptr<offload::FlowCard> card_;
   std::unique_ptr<offload::Engine> engine_;
+  offload::GuardAudit guard_audit_;
+  Nanos next_guard_try_ = 0;
   std::mutex lock_;
   std::atomic<unsigned> waiting_{0};
   std::atomic<bool> is_stopping_{false};

@@ -98,7 +98,7 @@ Json show_offload(Controller& c) {
   Rows rows;
   if (c.offload() == nullptr) {
     rows.add("mode", "software only",
-             c.host().nic ? "the card can hold no rules" : "the host configuration has no nic");
+             c.host().nic ? c.card_refusal() : "the host configuration has no nic");
     return rows.take();
   }
   const OffloadManager::Status status = c.offload()->status();
@@ -130,6 +130,8 @@ Json show_offload(Controller& c) {
   rows.add("audited", s.audited, "times that a rule did what it should");
   rows.add("wrong", s.wrong, "rules that did something else, and were removed");
   rows.add("repaired", s.repaired, "these, and rules that did not take their packets");
+  rows.add("audited_guards", status.audited_guards, "times that guards did what they should");
+  rows.add("wrong_guards", status.wrong_guards, "times that they did not, and were put anew");
   rows.add("remove_failures", s.remove_failures, "removals that had to be repeated");
   rows.add("stuck", status.stuck.size(), "rules that the card does not let go at the moment");
   add_times(rows, s);

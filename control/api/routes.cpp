@@ -471,7 +471,9 @@ ApiResponse ApiRoutes::set_offload(const ApiRequest& request) {
   if (controller_.offload() == nullptr) return refuse("there is no card that can hold rules", 409);
   const std::string mode = query(request, "mode");
   if (mode != "auto" && mode != "disabled") return refuse("mode is auto or disabled");
-  controller_.offload()->set_enabled(mode == "auto");
+  if (!controller_.offload()->set_enabled(mode == "auto")) {
+    return refuse("the card refuses the guard rules: offload stays disabled", 503);
+  }
   return answer({{"ok", true}, {"mode", mode}});
 }
 

@@ -43,7 +43,8 @@ bool Faults::set(std::string_view name, std::string_view value) {
                 {"slow_us", &slow_us_, 60'000'000},
                 {"destroy_every", &destroy_every_, ~0u},
                 {"destroy_percent", &destroy_percent_, 100},
-                {"wrong", &wrong_, ~0u}};
+                {"wrong", &wrong_, ~0u},
+                {"wrong_after", &wrong_after_, ~0u}};
   for (const auto& field : fields) {
     if (field.name != name || number > field.max) continue;
     *field.field = number;
@@ -60,7 +61,7 @@ bool Faults::set(std::string_view name, std::string_view value) {
 
 void Faults::clear() {
   full_ = insert_every_ = insert_percent_ = errno_ = slow_us_ = 0;
-  destroy_every_ = destroy_percent_ = wrong_ = 0;
+  destroy_every_ = destroy_percent_ = wrong_ = wrong_after_ = 0;
   lost_aged_percent_.store(0, std::memory_order_relaxed);
 }
 
@@ -97,6 +98,10 @@ int Faults::destruction() {
 
 bool Faults::is_next_rule_wrong() {
   if (wrong_ == 0) return false;
+  if (wrong_after_ != 0) {
+    --wrong_after_;
+    return false;
+  }
   --wrong_;
   injected_.fetch_add(1, std::memory_order_relaxed);
   return true;

@@ -14,7 +14,8 @@ class Faults {
  public:
   /// Sets one by name: full (0/1), insert_every (each Nth), insert_percent, errno (number or name),
   /// slow_us, destroy_every, destroy_percent, lost_aged_percent, wrong (how many of the next rules
-  /// are silently wrong), seed. \return false if there is no such name or value
+  /// are silently wrong), wrong_after (how many before these are right), seed. \return false if
+  /// there is no such name or value
   [[nodiscard]] bool set(std::string_view name, std::string_view value);
   void clear();
 
@@ -39,6 +40,7 @@ class Faults {
   unsigned destroy_every_ = 0;
   unsigned destroy_percent_ = 0;
   unsigned wrong_ = 0;
+  unsigned wrong_after_ = 0;
   unsigned inserts_ = 0;
   unsigned destroys_ = 0;
   std::uint64_t random_ = 1;

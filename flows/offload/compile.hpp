@@ -29,8 +29,11 @@ namespace gannet::offload {
 /// Tables of the card: packets come to the guards; the flows' rules are one jump away.
 inline constexpr std::uint32_t kGuardGroup = 0;
 inline constexpr std::uint32_t kFlowGroup = 1;
-/// Never has a rule: what jumps here misses and goes to software.
+inline constexpr std::uint32_t kMissPriority = 1;  // Of what no flow's rule takes.
+/// What jumps here goes to software, counted where guards are.
 inline constexpr std::uint32_t kSoftwareGroup = 2;
+/// Never has a rule: what jumps here misses and goes to software.
+inline constexpr std::uint32_t kNowhereGroup = 3;
 /// The table of ethdev N has the number kExitGroup + N.
 inline constexpr std::uint32_t kExitGroup = 16;
 

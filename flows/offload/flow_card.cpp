@@ -55,6 +55,7 @@ Result<std::unique_ptr<FlowCard>> FlowCard::open(std::vector<std::uint16_t> port
     return fail("the card takes no transfer rules with a jump, so nothing can be offloaded");
   }
   card->find_queue(flow_queue_size);
+  card->guards_ = std::make_unique<GuardRules>(proxy, card->ports_, guards, card->can_);
   card->watch_resets();
   if (!card->restart()) {
     return fail("the card refuses the guard rules (" + std::string(rte_strerror(rte_errno)) +
@@ -67,8 +68,6 @@ FlowCard::~FlowCard() {
   if (is_watching_) {
     rte_eth_dev_callback_unregister(proxy_, RTE_ETH_EVENT_INTR_RESET, &on_reset, &has_been_reset_);
   }
-  rte_flow_error error{};
-  for (rte_flow* const guard : guards_) rte_flow_destroy(proxy_, guard, &error);
 }
 
 // A queue is of use only with tables: the card is asked for a small one.
@@ -202,26 +201,8 @@ bool FlowCard::restart() {
   queue_->forget();
   rte_flow_error error{};
   rte_flow_flush(proxy_, &error);
-  guards_.clear();
-  for (const std::uint16_t port : ports_) {
-    if (!can_.has(Ability::watch)) break;
-    compile_exit(port, pattern_, actions_);
-    if (!add_guard(exit_attributes(port, kExitPriority), pattern_, actions_)) return false;
-  }
-  return for_each_guard(
-      guard_config_, can_,
-      [this](const rte_flow_attr& attributes, const Pattern& pattern, const Actions& actions) {
-        return add_guard(attributes, pattern, actions);
-      });
-}
-
-bool FlowCard::add_guard(const rte_flow_attr& attributes, const Pattern& pattern,
-                         const Actions& actions) {
-  rte_flow_error refused{};
-  rte_flow* const guard =
-      rte_flow_create(proxy_, &attributes, pattern.items(), actions.list(), &refused);
-  if (guard != nullptr) guards_.push_back(guard);
-  return guard != nullptr;
+  guards_->forget();
+  return guards_->put();
 }
 
 }  // namespace gannet::offload

@@ -10,7 +10,7 @@
 #include "flows/offload/capabilities.hpp"
 #include "flows/offload/card.hpp"
 #include "flows/offload/compile.hpp"
-#include "flows/offload/guards.hpp"
+#include "flows/offload/guard_rules.hpp"
 #include "flows/offload/rule_queue.hpp"
 
 #include <atomic>
@@ -48,8 +48,8 @@ class FlowCard final : public Card {
   [[nodiscard]] bool restart() override;
 
   [[nodiscard]] const Capabilities& capabilities() const { return can_; }
-  /// Rules that the card holds for the guards and the ports' tables.
-  [[nodiscard]] std::size_t guard_count() const { return guards_.size(); }
+  /// Rules for the guards and the ports' tables; there from the start on.
+  [[nodiscard]] GuardRules& guards() { return *guards_; }
   /// Whether rules go through template tables.
   [[nodiscard]] bool has_templates() const { return can_.has(Ability::templates); }
   [[nodiscard]] std::size_t table_count() const { return queue_->table_count(); }
@@ -58,8 +58,6 @@ class FlowCard final : public Card {
   FlowCard(std::vector<std::uint16_t> ports, const GuardConfig& guards)
       : ports_(std::move(ports)), guard_config_(guards) {}
 
-  [[nodiscard]] bool add_guard(const rte_flow_attr& attributes, const Pattern& pattern,
-                               const Actions& actions);
   [[nodiscard]] rte_flow_action_handle* make_counter();
   void end_counter(CardRule& rule);
   [[nodiscard]] Refusal compile(const Rule& rule, const rte_flow_action_handle* counter);
@@ -72,7 +70,7 @@ class FlowCard final : public Card {
   std::uint16_t proxy_ = 0;  // The port that transfer rules are given to.
   Capabilities can_;
   std::unique_ptr<RuleQueue> queue_;
-  std::vector<rte_flow*> guards_;
+  std::unique_ptr<GuardRules> guards_;
   std::vector<std::uint16_t> mtus_;  // By ethdev; 0: not of the card.
   std::atomic<bool> has_been_reset_{
       false};  // Set by the device's event (release), taken by acquire.

@@ -60,7 +60,6 @@ class Installer {
 
   Installer(const GuardConfig& config, const Capabilities& can, const Install& install)
       : config_(config), can_(can), install_(install) {
-    attributes_.group = kGuardGroup;
     attributes_.transfer = 1;
   }
 
@@ -71,11 +70,13 @@ class Installer {
       if (can_.has(Ability::match_ttl) && !keep_back_ttl(place)) return false;
       if (can_.has(Ability::match_length) && !keep_back_long(place)) return false;
     }
+    if (can_.has(Ability::guard_count) && !count_arrivals()) return false;
     return let_through_v4() && (!can_.has(Ability::ipv6) || let_through_v6());
   }
 
  private:
-  bool jump(std::uint32_t group, std::uint32_t priority) {
+  bool jump(std::uint32_t group, std::uint32_t priority, std::uint32_t from = kGuardGroup) {
+    attributes_.group = from;
     attributes_.priority = priority;
     actions_.clear();
     actions_.jump.group = group;
@@ -117,6 +118,17 @@ class Installer {
       set(ip.spec, above.spec);
       set(ip.mask, above.mask);
       if (!jump(kSoftwareGroup, 0)) return false;
+    }
+    return true;
+  }
+
+  // What no flow's rule takes, and all that goes to software, passes a counter on its way.
+  bool count_arrivals() {
+    for (const bool is_v4 : {true, false}) {
+      if (!is_v4 && !can_.has(Ability::ipv6)) continue;
+      static_cast<void>(match_place(config_, {false, is_v4}, pattern_));
+      if (!jump(kNowhereGroup, 0, kSoftwareGroup)) return false;
+      if (!jump(kSoftwareGroup, kMissPriority, kFlowGroup)) return false;
     }
     return true;
   }

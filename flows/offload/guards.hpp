@@ -6,6 +6,9 @@
 //   software priority 1   IPv4 without options and fragments, IPv6: to the flows' table no match
 //   everything else: to software
 //
+// Where they can be counted, for their audit, rules that everything matches stand behind the flows'
+// rules and in the table of what goes to software.
+//
 // A table without a match hands the packet to the representor of the port that it came in by.
 #pragma once
 

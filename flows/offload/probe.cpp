@@ -114,6 +114,28 @@ class Prober {
         compile_actions(plain_, Capabilities::all(), count_handle, actions_) == Refusal::kNone;
     learn(Ability::count_handle,
           is_compiled && validate_(flow_attributes(), pattern_.items(), actions_.list()));
+    if (found_.has(Ability::count_handle)) probe_guard_count(*count_handle);
+  }
+
+  // Of the three tables with counted guards the flows' one has them behind the flows' rules.
+  void probe_guard_count(const rte_flow_action_handle& count_handle) {
+    pattern_.clear();
+    pattern_.add_bare(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT);
+    pattern_.add_bare(RTE_FLOW_ITEM_TYPE_ETH);
+    pattern_.add_bare(RTE_FLOW_ITEM_TYPE_IPV4);
+    actions_.clear();
+    actions_.jump.group = kNowhereGroup;
+    actions_.add(RTE_FLOW_ACTION_TYPE_INDIRECT, &count_handle);
+    actions_.add(RTE_FLOW_ACTION_TYPE_JUMP, &actions_.jump);
+    bool is_taken = true;
+    for (const std::uint32_t group : {kGuardGroup, kFlowGroup, kSoftwareGroup}) {
+      rte_flow_attr attributes{};
+      attributes.transfer = 1;
+      attributes.group = group;
+      attributes.priority = group == kFlowGroup ? kMissPriority : 0;
+      is_taken = is_taken && validate_(attributes, pattern_.items(), actions_.list());
+    }
+    learn(Ability::guard_count, is_taken);
   }
 
   void probe_matches() {
