@@ -34,7 +34,7 @@ namespace detail {
 [[nodiscard, gnu::always_inline]] inline bool read_common_l4(const std::uint8_t* l4,
                                                              std::uint32_t l4_bytes,
                                                              std::uint8_t protocol,
-                                                             std::uint32_t& ports) {
+                                                             std::uint64_t& ports) {
   ports = load<std::uint32_t>(l4);
   if (protocol == packet::kProtoUdp) [[likely]] {
     const std::uint32_t length = load<Be16>(l4 + 4).host();
@@ -50,7 +50,7 @@ namespace detail {
   }
   // The identifier, and type and code as they stand at the head of the message.
   const auto& icmp = packet::header_at<packet::IcmpHeader>(l4);
-  ports = icmp.identifier.raw() | ports << 16;
+  ports = static_cast<std::uint32_t>(icmp.identifier.raw() | ports << 16);
   if (icmp.code != 0) return false;
   if (protocol == packet::kProtoIcmp) {
     return icmp.type == packet::kIcmpEchoRequest || icmp.type == packet::kIcmpEchoReply;
@@ -69,22 +69,26 @@ namespace detail {
                                                              CommonPacket& out,
                                                              flows::Ip4Key::Words& key) {
   static_assert(std::endian::native == std::endian::little);
-  if (size < kMinIpv4Frame) return false;
+  if (size < kMinIpv4Frame) [[unlikely]]
+    return false;
   // EtherType, version and header length in one compare.
-  if ((load<std::uint32_t>(frame + 12) & 0x00ff'ffff) != 0x0045'0008) return false;
+  if ((load<std::uint32_t>(frame + 12) & 0x00ff'ffff) != 0x0045'0008) [[unlikely]]
+    return false;
   const auto& ip = packet::header_at<packet::Ipv4Header>(frame + kEthernetBytes);
   const std::uint32_t total = ip.total_length.host();
   constexpr std::uint16_t kFragmentBits =
       Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
-  if ((ip.flags_offset.raw() & kFragmentBits) != 0 || ip.ttl <= 1) return false;
-  if (total < 28 || total + kEthernetBytes > size) return false;
-  std::uint32_t ports;
+  if ((ip.flags_offset.raw() & kFragmentBits) != 0 || ip.ttl <= 1) [[unlikely]]
+    return false;
+  if (total < 28 || total + kEthernetBytes > size) [[unlikely]]
+    return false;
+  std::uint64_t ports;
   const bool is_common =
       detail::read_common_l4(frame + kEthernetBytes + 20, total - 20, ip.protocol, ports);
   constexpr std::uint64_t kProtocolAndSource = 0xffff'ffff'0000'ff00;
   key.w[0] = (load<std::uint64_t>(&ip.ttl) & kProtocolAndSource) |
              static_cast<std::uint64_t>(zone.kind) | std::uint64_t{zone.index} << 16;
-  key.w[1] = ip.destination.raw() | std::uint64_t{ports} << 32;
+  key.w[1] = ip.destination.raw() | ports << 32;
   out = {frame, size, static_cast<std::uint16_t>(total), ip.protocol, true};
   return is_common;
 }
@@ -109,10 +113,10 @@ namespace detail {
       packet::header_at<packet::UdpHeader>(frame + kEthernetBytes + 40).checksum.raw() == 0) {
     return false;
   }
-  std::uint32_t ports;
+  std::uint64_t ports;
   const bool is_common =
       detail::read_common_l4(frame + kEthernetBytes + 40, payload, ip.next_header, ports);
-  store(reinterpret_cast<std::uint8_t*>(&key.tuple.source_port), ports);
+  store(reinterpret_cast<std::uint8_t*>(&key.tuple.source_port), static_cast<std::uint32_t>(ports));
   return is_common;
 }
 

@@ -36,6 +36,35 @@ bool has_bad_checksum(const rte_mbuf* packet) {
 
 }  // namespace
 
+// Takes off the tunnel of a frame from the underlay, if it has one. \return whether the fast path
+// may go on with it.
+[[gnu::always_inline]] inline bool FastPath::open_tunnel(const Snapshot& policy, Slot& slot,
+                                                         std::uint8_t*& frame, std::uint32_t& size,
+                                                         flows::Zone& zone) {
+  CommonTunnel tunnel;
+  if (!read_common_tunnel(frame, size, policy.underlay.vtep, policy.underlay.vxlan_port, tunnel)) {
+    return true;
+  }
+  if (tunnel.vni != last_vni_ || last_generation_ != policy.generation) [[unlikely]] {
+    last_vni_ = tunnel.vni;
+    last_generation_ = policy.generation;
+    last_vpc_ = policy.find_vpc({tunnel.vni});
+  }
+  if (last_vpc_ == kNoIndex) [[unlikely]]
+    return false;
+  frame += packet::kVxlanOverIpv4Bytes;
+  size = tunnel.inner_bytes;
+  const unsigned outer_ecn = tunnel.tos & 3u;
+  if (outer_ecn != 0) [[unlikely]] {
+    const bool is_v4 = load<Be16>(frame + 12).host() == packet::kEtherTypeIpv4;
+    if (outer_ecn != (tos_of(frame + kEthernetBytes, is_v4) & 3u)) return false;
+  }
+  zone = {flows::ZoneKind::kTunnel, last_vpc_};
+  slot.tunnel_source = tunnel.source;
+  return true;
+}
+
+template <PortRole role>
 [[gnu::always_inline]] inline void FastPath::read_one(const PortContext& port, rte_mbuf* packet,
                                                       const Snapshot& policy, unsigned i) {
   Slot& slot = slots_[i];
@@ -44,29 +73,17 @@ bool has_bad_checksum(const rte_mbuf* packet) {
   slot.tunnel_source = Ip4{Be32(0)};
   auto* frame = rte_pktmbuf_mtod(packet, std::uint8_t*);
   std::uint32_t size = packet->data_len;
-  if (packet->nb_segs != 1 || size < kMinIpv4Frame || has_bad_checksum(packet)) return;
+  if (packet->nb_segs != 1 || size < kMinIpv4Frame || has_bad_checksum(packet)) [[unlikely]]
+    return;
   flows::Zone zone = port.zone;
-  if (port.role == PortRole::kVm) {
-    if (source_mac(frame) != port.mac) return;
+  if constexpr (role == PortRole::kVm) {
+    if (source_mac(frame) != port.mac) [[unlikely]]
+      return;
   } else {
     // A port without a role has a MAC that no frame can have.
-    if (destination_mac(frame) != port.mac) return;
-    CommonTunnel tunnel;
-    if (read_common_tunnel(frame, size, policy.underlay.vtep, policy.underlay.vxlan_port, tunnel)) {
-      if (tunnel.vni != last_vni_ || last_generation_ != policy.generation) {
-        last_vni_ = tunnel.vni;
-        last_generation_ = policy.generation;
-        last_vpc_ = policy.find_vpc({tunnel.vni});
-      }
-      if (last_vpc_ == kNoIndex) return;
-      frame += packet::kVxlanOverIpv4Bytes;
-      size = tunnel.inner_bytes;
-      const unsigned outer_ecn = tunnel.tos & 3u;
-      const bool is_v4 = load<Be16>(frame + 12).host() == packet::kEtherTypeIpv4;
-      if (outer_ecn != 0 && outer_ecn != (tos_of(frame + kEthernetBytes, is_v4) & 3u)) return;
-      zone = {flows::ZoneKind::kTunnel, last_vpc_};
-      slot.tunnel_source = tunnel.source;
-    }
+    if (destination_mac(frame) != port.mac) [[unlikely]]
+      return;
+    if (!open_tunnel(policy, slot, frame, size, zone)) return;
   }
   flows::Ip4Key::Words key4;
   if (read_common_v4(frame, size, zone, slot.packet, key4)) [[likely]] {
@@ -81,26 +98,37 @@ bool has_bad_checksum(const rte_mbuf* packet) {
   }
 }
 
-void FastPath::read(const Burst& burst) {
+template <PortRole role>
+void FastPath::read_all(const Burst& burst) {
   for (unsigned i = 0; i < burst.count; ++i) {
     if (i + kPrefetchAhead < burst.count) {
       __builtin_prefetch(rte_pktmbuf_mtod(burst.packets[i + kPrefetchAhead], const void*));
     }
-    read_one(burst.port, burst.packets[i], burst.policy, i);
+    read_one<role>(burst.port, burst.packets[i], burst.policy, i);
+  }
+}
+
+void FastPath::read(const Burst& burst) {
+  if (burst.port.role == PortRole::kVm) {
+    read_all<PortRole::kVm>(burst);
+  } else {
+    read_all<PortRole::kUplink>(burst);
   }
 }
 
 void FastPath::look_up(unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
     Slot& slot = slots_[i];
-    if (slot.shape == Shape::kV4) {
+    if (slot.shape == Shape::kV4) [[likely]] {
       slot.ref = connections_.v4().index().first_candidate(slot.hash);
-      if (!slot.ref.is_valid()) continue;
+      if (!slot.ref.is_valid()) [[unlikely]]
+        continue;
       __builtin_prefetch(&connections_.v4().flow(slot.ref));
       __builtin_prefetch(&connections_.v4()[slot.ref.connection()].shared, 1);
     } else if (slot.shape == Shape::kV6) {
       slot.ref = connections_.v6().index().first_candidate(slot.hash);
-      if (!slot.ref.is_valid()) continue;
+      if (!slot.ref.is_valid()) [[unlikely]]
+        continue;
       const auto* const flow = &connections_.v6().flow(slot.ref);
       __builtin_prefetch(flow);
       __builtin_prefetch(reinterpret_cast<const char*>(flow) + 64);
@@ -123,13 +151,13 @@ template <typename Key>
                                                                    rte_mbuf* packet) {
   auto& table = connections_.table<Key>();
   flows::FlowRef ref = slot.ref;
-  if (!ref.is_valid() || !(table.flow(ref).key == key)) {
+  if (!ref.is_valid() || !(table.flow(ref).key == key)) [[unlikely]] {
     // Another flow with the same tag, or one that came after the look-up; or none.
     ref = table.find(key, slot.hash);
     if (!ref.is_valid()) return forward_miss(key, burst, packet);
   }
   const flows::Flow<Key>& flow = table.flow(ref);
-  if (flow.kind == flows::FlowKind::kRedirect) {
+  if (flow.kind == flows::FlowKind::kRedirect) [[unlikely]] {
     return hand_over(static_cast<std::uint16_t>(flow.action.next_hop), burst, packet);
   }
   const bool applies = flow.generation == burst.policy.generation &&
@@ -137,14 +165,16 @@ template <typename Key>
                        flow.tunnel_source == slot.tunnel_source &&
                        flow.destination_mac.raw() == destination_mac(slot.packet.frame) &&
                        slot.packet.frame_bytes - kEthernetBytes <= flow.action.max_ip_bytes;
-  if (!applies) return Fate::kSlow;
+  if (!applies) [[unlikely]]
+    return Fate::kSlow;
   const flows::NextHop& hop = burst.policy.next_hops[flow.action.next_hop];
   std::uint64_t mac = 0;
   if (hop.leaves_by_underlay()) {
     mac = neighbors_.mac_of(hop.neighbor);
-    if (mac == 0) return Fate::kSlow;
+    if (mac == 0) [[unlikely]]
+      return Fate::kSlow;
   }
-  if (exceeds_rate(burst, packet)) {
+  if (exceeds_rate(burst, packet)) [[unlikely]] {
     transmitter_.drop(packet, burst.port.index, DropReason::eni_rate_limit);
     return Fate::kForwarded;
   }
@@ -245,7 +275,8 @@ unsigned FastPath::forward_until_slow(const Burst& burst, unsigned i) {
   unsigned forwarded = 0;
   for (; i < burst.count; ++i) {
     const Fate fate = forward(slots_[i], burst, burst.packets[i]);
-    if (fate == Fate::kSlow) break;
+    if (fate == Fate::kSlow) [[unlikely]]
+      break;
     forwarded += fate == Fate::kForwarded;
   }
   counters_.fast_packets.add(forwarded);

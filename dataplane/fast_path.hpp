@@ -79,7 +79,12 @@ class FastPath final {
   };
 
   void read(const Burst& burst);
+  template <PortRole role>
+  void read_all(const Burst& burst);
+  template <PortRole role>
   void read_one(const PortContext& port, rte_mbuf* packet, const Snapshot& policy, unsigned i);
+  bool open_tunnel(const Snapshot& policy, Slot& slot, std::uint8_t*& frame, std::uint32_t& size,
+                   flows::Zone& zone);
   void look_up(unsigned count);
 
   // Goes on from packet i to the next that is for the slow path. \return its place, or the count.
