@@ -333,6 +333,10 @@ Admission Connections::refresh(flows::FlowRef ref, const Ingress& in, const Snap
       flow = before;
       return admission;
     }
+    // Answers to a VPC that this host knows no mapping of go where its packets come from.
+    if (ref.direction() == Direction::kForward && flow.tunnel_source != before.tunnel_source) {
+      connection.flows[1].generation = 0;
+    }
     if (desk_ != nullptr) desk_->conform(table<Key>(), ref.connection(), policy);
   }
   auto& shared = connection.shared;

@@ -72,8 +72,10 @@ class Card {
   /// Whether the card has been reset since this was last asked: all rules are gone.
   [[nodiscard]] virtual bool take_reset() = 0;
   /// Puts the card into its first state, without flows' rules; what was under way is forgotten.
-  /// \return false if it cannot be used.
+  /// \return false if it cannot be used, or not yet.
   [[nodiscard]] virtual bool restart() = 0;
+  /// Whether rules that were on their way at a reset may still come.
+  [[nodiscard]] virtual bool has_leftovers() const = 0;
 };
 
 }  // namespace gannet::offload

@@ -4,6 +4,7 @@
 #include "flows/base/check.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gannet::offload {
 namespace {
@@ -91,9 +92,7 @@ bool Engine::must_wait(Ref ref, const Order& order) {
 
 void Engine::take(Ref ref, const Order& order, Nanos now) {
   if (order.kind == OrderKind::kBarrier) {
-    wanted_generation_[ref.worker] = order.value;
-    conform(ref.worker);
-    return;
+    return set_barrier(ref.worker, order.value);
   }
   if (order.kind == OrderKind::kInstall) return install(ref, order, now);
   // Whatever has been taken out already has been answered already.
@@ -123,11 +122,26 @@ void Engine::set_enabled(bool is_enabled) {
   while (!installed_.empty()) remove(installed_.back(), Refusal::off);
 }
 
+void Engine::set_barrier(std::uint16_t worker, std::uint32_t generation) {
+  wanted_generation_[worker] = generation;
+  Leaving& leaving = leaving_[worker];
+  leaving.before_barrier += std::exchange(leaving.since, 0);
+  ++leaving.barriers;
+  conform(worker);
+}
+
+void Engine::has_left(Ref ref) {
+  Leaving& leaving = leaving_[ref.worker];
+  --(record(ref).barriers == leaving.barriers ? leaving.since : leaving.before_barrier);
+}
+
 // Nothing that a worker had withdrawn before the barrier takes a packet any more.
 void Engine::conform(std::uint16_t worker) {
-  const bool is_held =
-      leaving_[worker] != 0 ||
-      std::any_of(stuck_.begin(), stuck_.end(), [worker](Ref ref) { return ref.worker == worker; });
+  const Leaving& leaving = leaving_[worker];
+  const bool is_held = leaving.before_barrier != 0 || card_.has_leftovers() ||
+                       std::any_of(stuck_.begin(), stuck_.end(), [&](Ref ref) {
+                         return ref.worker == worker && record(ref).barriers != leaving.barriers;
+                       });
   if (is_held) return;
   conforming_generation_[worker].store(wanted_generation_[worker], std::memory_order_release);
 }

@@ -85,6 +85,8 @@ class Engine final {
   [[nodiscard]] bool is_empty() const { return installed_.empty() && under_way_.empty(); }
 
   [[nodiscard]] const EngineStats& stats() const { return stats_; }
+  /// Whether the counters of all rules that may take packets are read.
+  [[nodiscard]] bool reads_all() const { return stuck_.empty() && to_remove_.empty(); }
   /// Operations that have not ended.
   [[nodiscard]] std::size_t under_way_count() const { return under_way_.size(); }
   /// Rules that the card does not let go, though they have no business there any more.
@@ -120,12 +122,20 @@ class Engine final {
     Nanos judged_from = 0;  // When its rate is known well enough to call it the coldest.
     float packets_per_second = 0;
     std::uint32_t serial = 0;
-    std::uint32_t place = 0;    // In installed_, under_way_ or stuck_.
-    std::optional<Ref> heir{};  // Who waits for its room.
+    std::uint32_t place = 0;     // In installed_, under_way_ or stuck_.
+    std::uint32_t barriers = 0;  // That the worker had set when the rule began to leave.
+    std::optional<Ref> heir{};   // Who waits for its room.
     State state = State::kNone;
     bool is_stuck = false;            // A removal has failed before.
     std::uint8_t appeals = 0;         // Ways to find room that have been gone.
     Refusal reason = Refusal::kNone;  // Of the withdrawal; kNone: the worker waits for kRemoved.
+  };
+
+  // Of one worker: rules in under_way_ that are on their way out, by when they were taken out.
+  struct Leaving {
+    std::uint32_t before_barrier = 0;
+    std::uint32_t since = 0;
+    std::uint32_t barriers = 0;
   };
 
   [[nodiscard]] Record& record(Ref ref) { return records_[ref.worker][ref.slot]; }
@@ -138,6 +148,8 @@ class Engine final {
   void take(Ref ref, const Order& order, Nanos now);
   void answer(Ref ref, AnswerKind kind, Refusal reason, const CardCounters& more, Nanos last_hit);
   void conform(std::uint16_t worker);
+  void set_barrier(std::uint16_t worker, std::uint32_t generation);
+  void has_left(Ref ref);
 
   // The life of a rule.
   void install(Ref ref, const Order& order, Nanos now);
@@ -191,7 +203,7 @@ class Engine final {
   std::vector<Ref> stuck_;      // kStuck, and kRemoving again.
   std::deque<Ref> to_remove_;   // Of these what the card has not been told yet.
   std::vector<std::optional<Order>> held_;  // By worker: the order that has to wait.
-  std::vector<std::uint32_t> leaving_;  // By worker: rules in under_way_ that are on their way out.
+  std::vector<Leaving> leaving_;            // By worker.
   // How many rules on their way out match packets of a class; more than one match is in each.
   static constexpr std::size_t kMatchClasses = 16'384;
   std::vector<std::uint32_t> leaving_matches_;

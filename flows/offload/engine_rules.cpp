@@ -120,7 +120,8 @@ void Engine::remove(Ref ref, Refusal reason) {
   list(under_way_, ref);
   count_eni(rule(ref).eni, -1);
   --stats_.rules;
-  ++leaving_[ref.worker];
+  ++leaving_[ref.worker].since;
+  r.barriers = leaving_[ref.worker].barriers;
   ++leaving_like(rule(ref));
   r.state = State::kRemoving;
   r.reason = reason;
@@ -142,7 +143,7 @@ void Engine::finish_removal(Ref ref, Refusal refused, Nanos now) {
   Record& r = record(ref);
   if (!r.is_stuck) {
     unlist(under_way_, ref);
-    --leaving_[ref.worker];
+    has_left(ref);
     --leaving_like(rule(ref));
   } else if (refused == Refusal::kNone) {
     unlist(stuck_, ref);
@@ -225,7 +226,7 @@ void Engine::recover(Nanos now) {
     r.rule = {};
     r.heir.reset();
     if (r.state == State::kRemoving) {
-      --leaving_[ref.worker];
+      has_left(ref);
       --leaving_like(rule(ref));
       ++stats_.counts_lost;
       end(ref, r.seen, now);
@@ -252,13 +253,13 @@ void Engine::recover(Nanos now) {
   }
   audit_.forget();
   restart(now);
-  const auto worker_count = static_cast<std::uint16_t>(workers_.size());
-  for (std::uint16_t worker = 0; worker < worker_count; ++worker) conform(worker);
 }
 
 // Without its guards the card takes no rule; whatever kept it from taking them may pass.
 void Engine::restart(Nanos now) {
   is_card_usable_ = card_.restart();
+  const auto worker_count = static_cast<std::uint16_t>(workers_.size());
+  for (std::uint16_t worker = 0; worker < worker_count; ++worker) conform(worker);
   if (is_card_usable_) return;
   ++stats_.restart_failures;
   next_restart_ = now + config_.retry_every;

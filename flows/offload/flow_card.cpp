@@ -197,8 +197,10 @@ bool FlowCard::read(const CardRule& rule, CardCounters& counters) {
 
 bool FlowCard::take_reset() { return has_been_reset_.exchange(false, std::memory_order_acquire); }
 
+// A rule that was on its way may come after a flush, and would be nobody's.
 bool FlowCard::restart() {
   queue_->forget();
+  if (queue_->has_leftovers()) return false;
   rte_flow_error error{};
   rte_flow_flush(proxy_, &error);
   guards_->forget();

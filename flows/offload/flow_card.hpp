@@ -46,6 +46,7 @@ class FlowCard final : public Card {
   [[nodiscard]] bool read(const CardRule& rule, CardCounters& counters) override;
   [[nodiscard]] bool take_reset() override;
   [[nodiscard]] bool restart() override;
+  [[nodiscard]] bool has_leftovers() const override { return queue_->has_leftovers(); }
 
   [[nodiscard]] const Capabilities& capabilities() const { return can_; }
   /// Rules for the guards and the ports' tables; there from the start on.

@@ -22,6 +22,8 @@ class GuardAudit final {
 
   /// \param flow_packets taken by the flows' rules, those that are gone included, as far as read.
   void turn(Nanos now, std::uint64_t flow_packets);
+  /// What is under way now is not known to the end.
+  void start_over() { looks_ = {}; }
 
   /// Times that the guards of an aim did what they should with packets, and that they did not.
   [[nodiscard]] std::uint64_t passed_count() const { return passed_count_; }

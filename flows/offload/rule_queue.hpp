@@ -32,6 +32,8 @@ class RuleQueue {
   [[nodiscard]] virtual unsigned pull(std::span<Completion> completions) = 0;
   /// The card has lost all rules: whatever is under way is of no interest any more.
   virtual void forget() = 0;
+  /// Whether what was under way then may still come; it is waited for by further calls.
+  [[nodiscard]] virtual bool has_leftovers() const = 0;
   /// Tables that have been made for rules.
   [[nodiscard]] virtual std::size_t table_count() const = 0;
 };
@@ -54,6 +56,7 @@ class PlainQueue final : public RuleQueue {
   void push() override {}
   [[nodiscard]] unsigned pull(std::span<Completion> completions) override;
   void forget() override { ended_.clear(); }
+  [[nodiscard]] bool has_leftovers() const override { return false; }
   [[nodiscard]] std::size_t table_count() const override { return 0; }
 
  private:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <rte_errno.h>
 
@@ -185,7 +186,7 @@ unsigned TemplateQueue::pull(std::span<Completion> completions) {
     completions[count++] = ended_.back();
     ended_.pop_back();
   }
-  if (under_way_ == 0) return count;
+  if (under_way_ + leftovers_ == 0) return count;
   std::array<rte_flow_op_result, 64> results;
   while (count < completions.size()) {
     const auto room = static_cast<std::uint16_t>(
@@ -195,7 +196,10 @@ unsigned TemplateQueue::pull(std::span<Completion> completions) {
     if (pulled <= 0) break;
     for (int i = 0; i < pulled; ++i) {
       const auto mark = reinterpret_cast<std::uint64_t>(results[i].user_data);
-      if (mark >> kTagBits != epoch_) continue;
+      if (mark >> kTagBits != epoch_) {
+        --leftovers_;
+        continue;
+      }
       --under_way_;
       completions[count++] = {
           mark & ((std::uint64_t{1} << kTagBits) - 1),
@@ -210,14 +214,13 @@ void TemplateQueue::give_back(const CardRule& rule) {
 }
 
 void TemplateQueue::forget() {
-  // Most of them have ended with the reset; of what has not the result comes one day.
-  std::array<Completion, 64> ignored;
   push();
-  while (pull(ignored) != 0) {
-  }
-  ended_.clear();
-  under_way_ = 0;
+  leftovers_ += std::exchange(under_way_, 0);
   ++epoch_;
+  ended_.clear();
+  // Most of them have ended with the reset.
+  std::array<Completion, 1> none;
+  static_cast<void>(pull(none));
   for (const auto& shape : shapes_) {
     for (Table& table : shape->tables) table.used = 0;
   }

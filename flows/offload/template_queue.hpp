@@ -35,10 +35,13 @@ class TemplateQueue final : public RuleQueue {
   [[nodiscard]] Refusal begin_create(const Pattern& pattern, const Actions& actions, CardRule& out,
                                      Tag tag) override;
   void begin_destroy(CardRule& rule, Tag tag) override;
-  [[nodiscard]] std::size_t room() const override { return size_ - under_way_ - ended_.size(); }
+  [[nodiscard]] std::size_t room() const override {
+    return size_ - under_way_ - leftovers_ - ended_.size();
+  }
   void push() override;
   [[nodiscard]] unsigned pull(std::span<Completion> completions) override;
   void forget() override;
+  [[nodiscard]] bool has_leftovers() const override { return leftovers_ != 0; }
   [[nodiscard]] std::size_t table_count() const override;
 
   /// A rule that was created is out of force: its place in a table is free again.
@@ -84,7 +87,8 @@ class TemplateQueue final : public RuleQueue {
   std::vector<std::unique_ptr<Shape>> shapes_;
   std::vector<Completion> ended_;  // Operations that the port has refused at once.
   std::uint32_t under_way_ = 0;
-  std::uint16_t epoch_ = 0;  // Of resets: results of an earlier one are nobody's.
+  std::uint32_t leftovers_ = 0;  // Operations of earlier epochs without a result.
+  std::uint16_t epoch_ = 0;      // Of resets: results of an earlier one are nobody's.
   bool has_postponed_ = false;
   Signature scratch_;
 };
