@@ -3,50 +3,68 @@
 
 #include "flows/base/check.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <deque>
+#include <mutex>
 
 #include <rte_ethdev.h>
 #include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
-#include <rte_ring.h>
 
 namespace gannet::test {
 namespace {
 
-constexpr const char* kName = "visible_ring";
+constexpr const char* kName = "visible_pool";
 
 // Everybody adds before handing over and loads after taking over: since additions form a release
 // sequence, a load orders what it follows behind every addition that it sees.
 std::atomic<std::uint64_t> handed_over{0};
 
-rte_ring* ring_of(const rte_mempool* pool) { return static_cast<rte_ring*>(pool->pool_data); }
+// The free objects, oldest first. Behind a lock whose waiters sleep: the tests have more threads
+// than cores, and in a ring all others spin while one is preempted within an operation.
+struct FreeObjects {
+  std::mutex lock;
+  std::deque<void*> objects;
+};
 
-// Relaxed tails: the tests have more threads than cores, and in a plain ring all others spin while
-// one is preempted within an operation.
+FreeObjects& objects_of(const rte_mempool* pool) {
+  return *static_cast<FreeObjects*>(pool->pool_data);
+}
+
 int allocate(rte_mempool* pool) {
-  rte_ring* const ring = rte_ring_create(pool->name, rte_align32pow2(pool->size + 1),
-                                         pool->socket_id, RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ);
-  if (ring == nullptr) return -rte_errno;
-  pool->pool_data = ring;
+  pool->pool_data = new FreeObjects;
   return 0;
 }
 
-void release(rte_mempool* pool) { rte_ring_free(ring_of(pool)); }
+void release(rte_mempool* pool) { delete &objects_of(pool); }
 
 int enqueue(rte_mempool* pool, void* const* objects, unsigned count) {
   before_enqueue();
-  return rte_ring_enqueue_bulk(ring_of(pool), objects, count, nullptr) == 0 ? -ENOBUFS : 0;
+  FreeObjects& free = objects_of(pool);
+  const std::lock_guard guard(free.lock);
+  free.objects.insert(free.objects.end(), objects, objects + count);
+  return 0;
 }
 
 int dequeue(rte_mempool* pool, void** objects, unsigned count) {
-  const unsigned taken = rte_ring_dequeue_bulk(ring_of(pool), objects, count, nullptr);
+  FreeObjects& free = objects_of(pool);
+  const std::lock_guard guard(free.lock);
   after_dequeue();
-  return taken == 0 ? -ENOBUFS : 0;
+  if (free.objects.size() < count) return -ENOBUFS;
+  const auto end = free.objects.begin() + count;
+  std::copy(free.objects.begin(), end, objects);
+  free.objects.erase(free.objects.begin(), end);
+  return 0;
 }
 
-unsigned count_of(const rte_mempool* pool) { return rte_ring_count(ring_of(pool)); }
+unsigned count_of(const rte_mempool* pool) {
+  FreeObjects& free = objects_of(pool);
+  const std::lock_guard guard(free.lock);
+  return static_cast<unsigned>(free.objects.size());
+}
 
 std::uint16_t on_receive(std::uint16_t, std::uint16_t, rte_mbuf**, std::uint16_t count,
                          std::uint16_t, void*) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // DPDK's libraries are not built with the thread sanitizer, so it does not see that a ring or a
 // pool of theirs orders what two threads do, and reports races that are none. These make the order
-// visible: a pool whose ring operations are compiled here, and callbacks on ports that stand for
+// visible: a pool that is compiled here, and callbacks on ports that stand for
 // the ring inside the driver.
 #pragma once
 
