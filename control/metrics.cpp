@@ -156,6 +156,36 @@ void add_workers(std::string& out, Controller& c) {
   }
 }
 
+struct OffloadMetric {
+  std::string_view name;
+  std::string_view help;
+  std::uint64_t offload::EngineStats::*count;
+};
+constexpr OffloadMetric kOffloadMetrics[] = {
+    {"gannet_offload_installed_rules_total", "Rules of flows put on the card",
+     &offload::EngineStats::installed},
+    {"gannet_offload_removed_rules_total", "Rules of flows taken from the card",
+     &offload::EngineStats::removed},
+    {"gannet_offload_resets_total", "Resets of the card", &offload::EngineStats::resets},
+    {"gannet_offload_wrong_rules_total", "Rules that did something else, and were removed",
+     &offload::EngineStats::wrong},
+    {"gannet_offload_orphan_rules_total", "Rules that no connection had, and were removed",
+     &offload::EngineStats::orphans},
+    {"gannet_offload_lost_rules_total", "Flows that took a rule for theirs that was not there",
+     &offload::EngineStats::lost},
+};
+
+void add_offload(std::string& out, Controller& c) {
+  if (c.offload() == nullptr) return;
+  const offload::EngineStats stats = c.offload()->status().stats;
+  for (const OffloadMetric& metric : kOffloadMetrics) {
+    head(out, metric.name, metric.help, "counter");
+    fmt::format_to(std::back_inserter(out), "{} {}\n", metric.name, stats.*metric.count);
+  }
+  head(out, "gannet_offload_rules", "Rules of flows in force on the card", "gauge");
+  fmt::format_to(std::back_inserter(out), "gannet_offload_rules {}\n", stats.rules);
+}
+
 // Not by name: libevent's own way would refuse 127.0.0.1 on a host that has no other address yet.
 evconnlistener* listen_on(event_base* base, const SocketAddress& address) {
   constexpr unsigned kFlags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
@@ -185,6 +215,7 @@ std::string metrics_text(Controller& controller) {
   add_ports(out, controller);
   add_devices(out, controller);
   add_workers(out, controller);
+  add_offload(out, controller);
   head(out, "gannet_policy_revision", "Policy revision in force", "gauge");
   fmt::format_to(std::back_inserter(out), "gannet_policy_revision {}\n",
                  controller.current().number);

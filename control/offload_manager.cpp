@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include <pthread.h>
 
@@ -23,11 +24,12 @@ class OfferAgainCommand final : public dataplane::WorkerCommand {
  public:
   bool step(dataplane::Worker& worker) override {
     constexpr unsigned kOffersPerStep = 1'024;
-    return worker.connections().offer_again(cursor_, kOffersPerStep);
+    if (!offer_) offer_ = worker.connections().begin_offer();
+    return worker.connections().offer_again(*offer_, kOffersPerStep);
   }
 
  private:
-  std::uint64_t cursor_ = 0;
+  std::optional<dataplane::Connections::Offer> offer_;
 };
 
 }  // namespace

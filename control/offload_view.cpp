@@ -130,6 +130,9 @@ Json show_offload(Controller& c) {
   rows.add("audited", s.audited, "times that a rule did what it should");
   rows.add("wrong", s.wrong, "rules that did something else, and were removed");
   rows.add("repaired", s.repaired, "these, and rules that did not take their packets");
+  rows.add("looks", s.looks, "times that a worker was asked what it knows of a rule");
+  rows.add("orphans", s.orphans, "rules that no connection had any more, and were removed");
+  rows.add("lost_rules", s.lost, "flows that took a rule for theirs that was not there");
   rows.add("audited_guards", status.audited_guards, "times that guards did what they should");
   rows.add("wrong_guards", status.wrong_guards, "times that they did not, and were put anew");
   rows.add("remove_failures", s.remove_failures, "removals that had to be repeated");

@@ -416,26 +416,6 @@ unsigned Connections::read_offload_answers(Nanos now, unsigned budget) {
       [&](std::uint32_t i) { on_due<flows::Ip6Key>(i, ticks); });
 }
 
-bool Connections::offer_again(std::uint64_t& cursor, unsigned budget) {
-  const auto offer = [](auto& records, std::uint64_t index) {
-    for (auto& flow : records[static_cast<std::uint32_t>(index)].flows) {
-      const bool is_refused = flow.offload.state == flows::OffloadState::kRefused ||
-                              flow.offload.state == flows::OffloadState::kWaiting;
-      if (is_refused) flow.offload.state = flows::OffloadState::kCandidate;
-    }
-  };
-  const std::uint64_t v4_count = v4_->touched_count();
-  const std::uint64_t end = v4_count + v6_->touched_count();
-  for (; budget != 0 && cursor < end; --budget, ++cursor) {
-    if (cursor < v4_count) {
-      offer(*v4_, cursor);
-    } else {
-      offer(*v6_, cursor - v4_count);
-    }
-  }
-  return cursor >= end;
-}
-
 unsigned Connections::age(Ticks now, unsigned budget) {
   mappings_.expire(now, budget);
   return v4_->advance(now, budget, [&](std::uint32_t i) { on_due<flows::Ip4Key>(i, now); }) +

@@ -95,9 +95,17 @@ class Connections final {
   }
   /// Takes what the offload thread has to say, at most `budget` messages. \return how many.
   unsigned read_offload_answers(Nanos now, unsigned budget);
-  /// Lets refused flows ask again, at most `budget` records from `cursor` on, which it moves.
-  /// \return true when all have been seen.
-  bool offer_again(std::uint64_t& cursor, unsigned budget);
+  /// A walk that lets refused flows ask again.
+  struct Offer {
+    std::uint64_t cursor = 0;
+    std::uint64_t after_answers = 0;  // They are to be taken first.
+  };
+  [[nodiscard]] Offer begin_offer() const { return {0, desk_ ? desk_->sent_answers() : 0}; }
+  /// Goes on, at most `budget` records. \return true when all have been seen.
+  bool offer_again(Offer& offer, unsigned budget);
+  /// Compares with the desk what connections take to be on the card, at most `budget` records, one
+  /// round after the other.
+  void check_offload(unsigned budget);
 
   /// Counts a packet for its flow, and keeps the connection alive if `refreshes`.
   template <typename Key>
@@ -228,6 +236,7 @@ class Connections final {
   std::uint32_t swept_generation_ = 0;
   std::uint32_t v4_cursor_ = 0;
   std::uint32_t v6_cursor_ = 0;
+  std::uint64_t check_cursor_ = 0;
 };
 
 }  // namespace gannet::dataplane

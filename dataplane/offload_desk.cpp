@@ -223,6 +223,9 @@ void OffloadDesk::order(flows::FlowTable<Key>& table, FlowRef ref, std::uint8_t 
   }
   free_.pop_back();
   ++used_count_;
+  if (slot >= exchange_.touched_count.load(std::memory_order_relaxed)) {
+    exchange_.touched_count.store(slot + 1, std::memory_order_relaxed);
+  }
   slot_of<Key>(ref.connection(), ref.direction()) = slot;
   flow.state = OffloadState::kPending;
   flow.countdown = 0;
@@ -325,21 +328,78 @@ void OffloadDesk::give_back(flows::FlowTable<Key>& table, const offload::Answer&
   --used_count_;
   if (!is_alive<Key>(use)) return;
   auto& connection = table[index];
-  if (is_ours) {
-    slot_of<Key>(index, use.direction) = kNoSlot;
+  std::uint32_t& slot = slot_of<Key>(index, use.direction);
+  if (is_ours && slot == answer.slot) {
+    slot = kNoSlot;
     refuse(connection.flow(use.direction).offload, answer.reason, now);
   }
+  note_software(table, index);
+}
+
+template <typename Key>
+void OffloadDesk::note_software(flows::FlowTable<Key>& table, std::uint32_t index) {
   const bool is_in_software = slot_of<Key>(index, Direction::kForward) == kNoSlot &&
                               slot_of<Key>(index, Direction::kReverse) == kNoSlot;
   if (!is_in_software) return;
-  connection.details.card_flags &= static_cast<std::uint8_t>(~flows::kOnCard);
-  flows::forget_windows(connection.details.tcp);
+  table[index].details.card_flags &= static_cast<std::uint8_t>(~flows::kOnCard);
+  flows::forget_windows(table[index].details.tcp);
+}
+
+template <typename Key>
+bool OffloadDesk::has_rule_in_force(flows::FlowTable<Key>& table, std::uint32_t slot) {
+  const Use& use = uses_[slot];
+  return use.state == UseState::kInstalled && is_alive<Key>(use) &&
+         slot_of<Key>(use.connection, use.direction) == slot &&
+         table[use.connection].flow(use.direction).offload.state == OffloadState::kHardware;
+}
+
+// Whatever differs is said; whether it differs because of messages that are under way, the engine
+// can tell (exchange.hpp).
+template <typename Key>
+void OffloadDesk::answer_look(flows::FlowTable<Key>& table, const offload::Answer& look) {
+  const Use& use = uses_[look.slot];
+  const bool is_in_force = look.packets != 0;
+  const bool is_agreed = is_in_force
+                             ? use.serial == look.serial && has_rule_in_force(table, look.slot)
+                             : use.state == UseState::kFree;
+  if (is_agreed || exchange_.orders.size() > exchange_.orders.capacity() / 2) return;
+  const OrderKind kind = is_in_force ? OrderKind::kDisown : OrderKind::kMiss;
+  static_cast<void>(exchange_.orders.try_push({kind, look.slot, look.serial, use.serial, 0}));
+}
+
+template <typename Key>
+void OffloadDesk::check(flows::FlowTable<Key>& table, std::uint32_t index) {
+  constexpr Family kFamily = sizeof(Key) == sizeof(flows::Ip4Key) ? Family::kIpv4 : Family::kIpv6;
+  for (const Direction direction : {Direction::kForward, Direction::kReverse}) {
+    flows::FlowOffload& flow = table[index].flow(direction).offload;
+    std::uint32_t& slot = slot_of<Key>(index, direction);
+    const bool is_on_card =
+        flow.state == OffloadState::kHardware || flow.state == OffloadState::kPending;
+    if (slot == kNoSlot && !is_on_card) continue;
+    if (slot != kNoSlot) {
+      const Use& use = uses_[slot];
+      const bool is_its_own =
+          (use.state == UseState::kInstalling || use.state == UseState::kInstalled) &&
+          use.family == kFamily && use.connection == index && use.direction == direction &&
+          is_alive<Key>(use);
+      if (is_its_own) continue;
+    }
+    if (exchange_.orders.size() > exchange_.orders.capacity() / 2) return;
+    static_cast<void>(exchange_.orders.try_push({OrderKind::kLost, 0, 0, 0, 0}));
+    slot = kNoSlot;
+    if (is_on_card) flow.state = OffloadState::kCandidate;
+    note_software(table, index);
+  }
 }
 
 // \return whether the answer says that a connection that was asked about is idle.
 template <typename Key>
 bool OffloadDesk::take(flows::FlowTable<Key>& table, const offload::Answer& answer, Nanos now) {
   Use& use = uses_[answer.slot];
+  if (answer.kind == AnswerKind::kLook) {
+    answer_look(table, answer);
+    return false;
+  }
   if (use.state == UseState::kFree || use.serial != answer.serial) return false;
   count(table, use, answer);
   const bool is_attached = use.state != UseState::kRemoving && is_alive<Key>(use);
@@ -362,6 +422,7 @@ bool OffloadDesk::take(flows::FlowTable<Key>& table, const offload::Answer& answ
     case AnswerKind::kRefused:
     case AnswerKind::kRemoved:
     case AnswerKind::kWithdrawn: give_back(table, answer, now); return false;
+    case AnswerKind::kLook: return false;
   }
   return false;
 }
@@ -371,6 +432,7 @@ bool OffloadDesk::take(flows::FlowTable<Key>& table, const offload::Answer& answ
                                          Nanos);                                                   \
   template void OffloadDesk::conform<Key>(flows::FlowTable<Key>&, std::uint32_t, const Snapshot&); \
   template void OffloadDesk::withdraw<Key>(flows::FlowTable<Key>&, std::uint32_t, bool);           \
+  template void OffloadDesk::check<Key>(flows::FlowTable<Key>&, std::uint32_t);                    \
   template bool OffloadDesk::is_idle_on_card<Key>(std::uint32_t);                                  \
   template bool OffloadDesk::take<Key>(flows::FlowTable<Key>&, const offload::Answer&, Nanos)
 GANNET_INSTANTIATE(flows::Ip4Key);

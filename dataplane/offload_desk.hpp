@@ -63,6 +63,29 @@ class OffloadDesk final {
   template <typename Key>
   [[nodiscard]] bool is_idle_on_card(std::uint32_t index);
 
+  /// Whether each of a connection's flows that takes itself for one on the card has a slot, and
+  /// each slot that flow. What has not is put back to software, and counted; no message that is
+  /// under way makes a difference, as all this is the worker's own.
+  template <typename Key>
+  void check(flows::FlowTable<Key>& table, std::uint32_t index);
+
+  /// What was refused for good may be asked for again; with `waiting_too` what waits for more
+  /// packets need not.
+  template <typename Key>
+  static void offer_again(flows::Connection<Key>& connection, bool waiting_too) {
+    for (auto& flow : connection.flows) {
+      const bool is_due = flow.offload.state == flows::OffloadState::kRefused ||
+                          (waiting_too && flow.offload.state == flows::OffloadState::kWaiting);
+      if (is_due) flow.offload.state = flows::OffloadState::kCandidate;
+    }
+  }
+
+  /// Answers that have been taken, and those with the ones that are waiting.
+  [[nodiscard]] std::uint64_t taken_answers() const { return taken_answers_; }
+  [[nodiscard]] std::uint64_t sent_answers() const {
+    return taken_answers_ + exchange_.answers.size();
+  }
+
   /// Takes answers, at most `budget`. Calls on_idle4(index) or on_idle6(index) for connections that
   /// is_idle_on_card() asked about and that are idle indeed.
   template <typename OnIdle4, typename OnIdle6>
@@ -78,6 +101,7 @@ class OffloadDesk final {
         on_idle6(use.connection);
       }
     }
+    taken_answers_ += count;
     return count;
   }
 
@@ -140,6 +164,12 @@ class OffloadDesk final {
   template <typename Key>
   void count(flows::FlowTable<Key>& table, const Use& use, const offload::Answer& answer);
   template <typename Key>
+  [[nodiscard]] bool has_rule_in_force(flows::FlowTable<Key>& table, std::uint32_t slot);
+  template <typename Key>
+  void answer_look(flows::FlowTable<Key>& table, const offload::Answer& look);
+  template <typename Key>
+  void note_software(flows::FlowTable<Key>& table, std::uint32_t index);
+  template <typename Key>
   void give_back(flows::FlowTable<Key>& table, const offload::Answer& answer, Nanos now);
   void remove(std::uint32_t slot);
 
@@ -154,6 +184,7 @@ class OffloadDesk final {
   std::vector<std::uint32_t> v4_epochs_;  // By connection.
   std::vector<std::uint32_t> v6_epochs_;
   offload::Rule scratch_;
+  std::uint64_t taken_answers_ = 0;
   std::uint32_t used_count_ = 0;
 };
 

@@ -22,6 +22,7 @@ constexpr Nanos kNeighborRunEvery = 100 * kNanosPerMilli;
 constexpr unsigned kAnswerBudget = 256;  // Of the offload thread, each turn of the loop.
 constexpr unsigned kAgeBudget = 256;
 constexpr unsigned kSweepBudget = 512;
+constexpr unsigned kCheckBudget = 4;  // A million connections in half a minute.
 // Adaptive idling: pause, then sleep a little, then longer. Waking up costs the kernel's timer
 // slack.
 constexpr Nanos kSpinBeforeSleep = 50'000;
@@ -277,6 +278,7 @@ void Worker::keep_house() {
       marked_generation_ = policy_->generation;
     }
   }
+  if (desk_ != nullptr) connections_->check_offload(kCheckBudget);
   run_commands();
   if (id() == 0 && now_ >= next_neighbor_run_) ask_neighbors();
   const auto& v4 = connections_->v4();

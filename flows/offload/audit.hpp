@@ -20,6 +20,8 @@ struct AuditConfig {
   Nanos every = 10 * kNanosPerMilli;   // Between two rules; 0: no audit.
   Nanos window = 20 * kNanosPerMilli;  // How long a rule is watched at least.
   unsigned watches = 8;                // At once.
+  // For a round of looks at all slots, whether workers know the same of them; 0: no looks.
+  Nanos round = 30 * kNanosPerSecond;
 };
 
 class Audit final {

@@ -26,7 +26,8 @@ Engine::Engine(Card& card, std::vector<Exchange*> workers, const EngineConfig& c
       rules_of_eni_(std::size_t{1} << 16),
       wanted_generation_(workers_.size()),
       conforming_generation_(new std::atomic<std::uint32_t>[workers_.size()]()),
-      audit_(card, config.audit) {
+      audit_(card, config.audit),
+      rounds_(workers_.size()) {
   for (Exchange* const worker : workers_) {
     records_.push_back(std::make_unique<Record[]>(worker->slot_count()));
   }
@@ -52,6 +53,7 @@ bool Engine::turn(Nanos now) {
   if (!is_enabled_ && !installed_.empty()) set_enabled(false);
   if (!stuck_.empty() && now >= next_retry_) retry_stuck(now);
   has_worked = audit(now) || has_worked;
+  has_worked = look_around(now) || has_worked;
   return read_counters(now) || has_worked;
 }
 
@@ -80,8 +82,12 @@ bool Engine::take_orders(std::uint16_t worker, Nanos now) {
 
 bool Engine::must_wait(Ref ref, const Order& order) {
   switch (order.kind) {
-    case OrderKind::kInstall: return leaving_like(rule(ref)) != 0;
-    case OrderKind::kBarrier: return false;
+    case OrderKind::kInstall:
+      return is_occupied(ref) || leaving_matches_[match_class_of(rule(ref))] != 0;
+    case OrderKind::kBarrier:
+    case OrderKind::kDisown:
+    case OrderKind::kMiss:
+    case OrderKind::kLost: return false;
     case OrderKind::kRemove:
     case OrderKind::kCheck:
     case OrderKind::kSuspect: break;
@@ -91,10 +97,19 @@ bool Engine::must_wait(Ref ref, const Order& order) {
 }
 
 void Engine::take(Ref ref, const Order& order, Nanos now) {
-  if (order.kind == OrderKind::kBarrier) {
-    return set_barrier(ref.worker, order.value);
+  switch (order.kind) {
+    case OrderKind::kBarrier: return set_barrier(ref.worker, order.value);
+    case OrderKind::kInstall: return install(ref, order, now);
+    case OrderKind::kDisown: return take_disown(ref, order);
+    case OrderKind::kMiss: return take_miss(ref, order);
+    case OrderKind::kLost: ++stats_.lost; return;
+    case OrderKind::kRemove:
+    case OrderKind::kCheck:
+    case OrderKind::kSuspect: return take_of_rule(ref, order, now);
   }
-  if (order.kind == OrderKind::kInstall) return install(ref, order, now);
+}
+
+void Engine::take_of_rule(Ref ref, const Order& order, Nanos now) {
   // Whatever has been taken out already has been answered already.
   Record& r = record(ref);
   if (r.state != State::kInstalled || r.serial != order.serial) return;
@@ -103,7 +118,10 @@ void Engine::take(Ref ref, const Order& order, Nanos now) {
     case OrderKind::kCheck: return check(ref, now);
     case OrderKind::kSuspect: ++stats_.repaired; return remove(ref, Refusal::repaired);
     case OrderKind::kInstall:
-    case OrderKind::kBarrier: break;
+    case OrderKind::kBarrier:
+    case OrderKind::kDisown:
+    case OrderKind::kMiss:
+    case OrderKind::kLost: break;
   }
 }
 

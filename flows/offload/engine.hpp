@@ -9,7 +9,7 @@
 // what a rule on its way out still matches, hold up the orders behind them.
 //
 // engine.cpp has the orders, engine_rules.cpp the life of a rule, engine_upkeep.cpp what goes on
-// all the time: counters, audit, next hops.
+// all the time: counters, audit, next hops; engine_looks.cpp compares with what workers know.
 //
 // One thread calls turn() and settle(); the other functions may be called by the control thread in
 // between, under the same lock (control/offload_manager.hpp).
@@ -51,6 +51,9 @@ struct EngineStats {
   std::uint64_t repaired = 0;          // Rules that did not take their packets, or are wrong:
   std::uint64_t wrong = 0;             // the audit found that they do something else.
   std::uint64_t audited = 0;           // Rules that it found right.
+  std::uint64_t looks = 0;             // Slots compared with what the worker knows:
+  std::uint64_t orphans = 0;           // rules that no connection had; removed;
+  std::uint64_t lost = 0;              // and uses of a slot without a rule; back in software.
   std::uint64_t packets = 0;           // Carried by the card, as far as read.
   std::uint64_t bytes = 0;
   std::uint64_t rules = 0;  // In force now.
@@ -127,10 +130,19 @@ class Engine final {
     std::optional<Ref> heir{};   // Who waits for its room.
     State state = State::kNone;
     bool is_stuck = false;            // A removal has failed before.
+    bool is_doubted = false;          // The worker has said in this round that it knows otherwise.
     std::uint8_t appeals = 0;         // Ways to find room that have been gone.
     Refusal reason = Refusal::kNone;  // Of the withdrawal; kNone: the worker waits for kRemoved.
+    // Of the rule, which a worker that is out of step may overwrite:
+    std::uint16_t eni = 0;
+    std::uint16_t match_class = 0;  // In leaving_matches_.
   };
 
+  // A worker's round of looks.
+  struct Round {
+    double due = 0;  // Looks.
+    std::uint32_t cursor = 0;
+  };
   // Of one worker: rules in under_way_ that are on their way out, by when they were taken out.
   struct Leaving {
     std::uint32_t before_barrier = 0;
@@ -146,6 +158,7 @@ class Engine final {
   bool take_orders(std::uint16_t worker, Nanos now);
   [[nodiscard]] bool must_wait(Ref ref, const Order& order);
   void take(Ref ref, const Order& order, Nanos now);
+  void take_of_rule(Ref ref, const Order& order, Nanos now);
   void answer(Ref ref, AnswerKind kind, Refusal reason, const CardCounters& more, Nanos last_hit);
   void conform(std::uint16_t worker);
   void set_barrier(std::uint16_t worker, std::uint32_t generation);
@@ -181,11 +194,19 @@ class Engine final {
   [[nodiscard]] bool audit(Nanos now);
   void choose_subject(Nanos now);
 
+  // Comparing with the workers.
+  [[nodiscard]] bool is_occupied(Ref ref);
+  void turn_away(Ref ref, const Order& order);
+  bool look_around(Nanos now);
+  void look(Ref ref);
+  void take_disown(Ref ref, const Order& order);
+  void take_miss(Ref ref, const Order& order);
+
   void list(std::vector<Ref>& refs, Ref ref);
   void unlist(std::vector<Ref>& refs, Ref ref);
   void count_eni(std::uint16_t eni, int change);
-  [[nodiscard]] std::uint32_t& leaving_like(const Rule& rule) {
-    return leaving_matches_[match_hash(rule) % kMatchClasses];
+  static std::uint16_t match_class_of(const Rule& rule) {
+    return static_cast<std::uint16_t>(match_hash(rule) % kMatchClasses);
   }
   static Tag tag_of(Ref ref) { return Tag{ref.worker} << 32 | ref.slot; }
   static Ref ref_of(Tag tag) {
@@ -214,6 +235,8 @@ class Engine final {
   EngineStats stats_;
   Audit audit_;
   std::size_t audit_cursor_ = 0;
+  std::vector<Round> rounds_;  // By worker.
+  Nanos looked_at_ = 0;
   Nanos next_restart_ = 0;
   std::size_t reading_cursor_ = 0;
   Nanos last_turn_ = 0;

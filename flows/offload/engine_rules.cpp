@@ -34,8 +34,11 @@ Refusal Engine::objection_to(const Rule& wanted) {
 
 void Engine::install(Ref ref, const Order& order, Nanos now) {
   Record& r = record(ref);
+  if (r.state != State::kNone) return turn_away(ref, order);
   r = Record{};
   r.serial = order.serial;
+  r.eni = rule(ref).eni;
+  r.match_class = match_class_of(rule(ref));
   r.sent = order.sent;
   r.packets_per_second = static_cast<float>(order.value);
   const Refusal objection = objection_to(rule(ref));
@@ -44,7 +47,7 @@ void Engine::install(Ref ref, const Order& order, Nanos now) {
     return answer(ref, AnswerKind::kRefused, objection, {}, 0);
   }
   list(under_way_, ref);
-  count_eni(rule(ref).eni, +1);
+  count_eni(record(ref).eni, +1);
   insert(ref, now);
 }
 
@@ -60,7 +63,7 @@ void Engine::refuse(Ref ref, Refusal reason, Nanos now) {
   if (reason == Refusal::card_full && find_room(ref, now)) return;
   Record& r = record(ref);
   unlist(under_way_, ref);
-  count_eni(rule(ref).eni, -1);
+  count_eni(record(ref).eni, -1);
   r.rule = {};
   r.state = State::kNone;
   ++stats_.refusals[static_cast<std::size_t>(reason)];
@@ -118,11 +121,11 @@ void Engine::remove(Ref ref, Refusal reason) {
   Record& r = record(ref);
   unlist(installed_, ref);
   list(under_way_, ref);
-  count_eni(rule(ref).eni, -1);
+  count_eni(record(ref).eni, -1);
   --stats_.rules;
   ++leaving_[ref.worker].since;
   r.barriers = leaving_[ref.worker].barriers;
-  ++leaving_like(rule(ref));
+  ++leaving_matches_[r.match_class];
   r.state = State::kRemoving;
   r.reason = reason;
   if (reason != Refusal::kNone) ++stats_.refusals[static_cast<std::size_t>(reason)];
@@ -144,7 +147,7 @@ void Engine::finish_removal(Ref ref, Refusal refused, Nanos now) {
   if (!r.is_stuck) {
     unlist(under_way_, ref);
     has_left(ref);
-    --leaving_like(rule(ref));
+    --leaving_matches_[r.match_class];
   } else if (refused == Refusal::kNone) {
     unlist(stuck_, ref);
   }
@@ -173,6 +176,9 @@ void Engine::end(Ref ref, const CardCounters& final_counts, Nanos now) {
   stats_.bytes += more.bytes;
   ++stats_.removed;
   r.state = State::kNone;
+  // Flows that are refused for good while offload is off are asked again when it comes on: not this
+  // one, if it comes on before the rule has left.
+  if (r.reason == Refusal::off && is_enabled_) r.reason = Refusal::off_before;
   answer(ref, r.reason == Refusal::kNone ? AnswerKind::kRemoved : AnswerKind::kWithdrawn, r.reason,
          more, r.last_hit);
 }
@@ -227,13 +233,13 @@ void Engine::recover(Nanos now) {
     r.heir.reset();
     if (r.state == State::kRemoving) {
       has_left(ref);
-      --leaving_like(rule(ref));
+      --leaving_matches_[r.match_class];
       ++stats_.counts_lost;
       end(ref, r.seen, now);
       continue;
     }
     r.state = State::kNone;
-    count_eni(rule(ref).eni, -1);
+    count_eni(record(ref).eni, -1);
     ++stats_.refusals[static_cast<std::size_t>(Refusal::card_reset)];
     answer(ref, AnswerKind::kRefused, Refusal::card_reset, {}, 0);
   }
@@ -241,7 +247,7 @@ void Engine::recover(Nanos now) {
     Record& r = record(ref);
     r.rule = {};
     r.reason = Refusal::card_reset;
-    count_eni(rule(ref).eni, -1);
+    count_eni(record(ref).eni, -1);
     --stats_.rules;
     ++stats_.counts_lost;
     end(ref, r.seen, now);

@@ -12,6 +12,13 @@
 // So there are never more than three orders of a slot under way, nor more than three answers: rings
 // of four times the slots are never full. Readings of counters may find theirs full; what they
 // would have said comes with the next.
+//
+// Whether both sides know the same of a slot is looked at in turn. The engine sends kLook with what
+// it has; the worker, which has read all answers before it, says kDisown or kMiss if it has
+// something else. That comes behind all orders that it has given by then: if for the engine nothing
+// has changed meanwhile, no message is under way that would explain the difference
+// (docs/decisions/audit.md). Looks and what they find may find their ring busy: then the next round
+// asks again.
 #pragma once
 
 #include "flows/base/region.hpp"
@@ -20,6 +27,7 @@
 #include "flows/offload/refusal.hpp"
 #include "flows/offload/rule.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -32,6 +40,9 @@ enum class OrderKind : std::uint8_t {
   kRemove,   // Take the rule out; answered by kRemoved with the final counts.
   kCheck,    // Has it been hit since the last reading? Answered by kChecked.
   kSuspect,  // Packets that it should have taken came to software; no answer.
+  kDisown,   // Of a look: the rule in force is none that the worker has.
+  kMiss,     // Of a look: the worker has the use `value` of the slot, the engine has none.
+  kLost,     // A connection took a rule for its own that it had not; it is in software again.
   kBarrier,  // All orders before this one conform to generation `value`.
 };
 
@@ -40,8 +51,9 @@ struct Order {
   OrderKind kind = OrderKind::kInstall;
   std::uint32_t slot = kNoSlot;
   std::uint32_t serial = 0;  // Of the slot's use.
-  std::uint32_t value =
-      0;           // kInstall: packets a second in software, if known. kBarrier: generation.
+  // kInstall: packets a second in software, if known. kBarrier: generation. kMiss: the serial that
+  // the worker knows; `serial` is then the engine's.
+  std::uint32_t value = 0;
   Nanos sent = 0;  // For the time to offload.
 };
 
@@ -52,6 +64,7 @@ enum class AnswerKind : std::uint8_t {
   kChecked,    // The same, asked for.
   kRemoved,    // The same, for the last time; the slot is the worker's again.
   kWithdrawn,  // Like kRemoved, but nobody has asked; with the reason.
+  kLook,       // The rule in force, if `packets` is not 0, or else the last use of a free slot.
 };
 
 /// Offload thread to worker.
@@ -82,6 +95,9 @@ class Exchange {
 
   SpscRing<Order> orders;
   SpscRing<Answer> answers;
+  // Slots that have ever been used are those below it. The worker writes, the engine reads;
+  // relaxed, as everything else about a slot goes by the rings.
+  std::atomic<std::uint32_t> touched_count{0};
 
  private:
   Exchange(Region slots, std::uint32_t slot_count)

@@ -56,13 +56,14 @@ std::string world_policy(bool locked) {
 }
 
 std::unique_ptr<BenchSwitch> make_world(const std::string& card, const std::string& host_yaml,
-                                        unsigned worker_count, bool is_live) {
+                                        unsigned worker_count, bool is_live, Nanos look_round) {
   BenchConfig config;
   config.vm_ports = {"vm1", "vm2"};
   config.card = card;
   config.host_yaml = host_yaml;
   config.worker_count = worker_count;
   config.is_live = is_live;
+  config.look_round = look_round;
   config.seed = flows::HashSeed{{1, 2, 3, 4}};
   auto bench = BenchSwitch::create(config);
   if (!bench) {

@@ -40,7 +40,7 @@ inline constexpr std::uint32_t kOtherVni = 5'002;
 [[nodiscard]] std::unique_ptr<BenchSwitch> make_world(const std::string& card,
                                                       const std::string& host_yaml = {},
                                                       unsigned worker_count = 1,
-                                                      bool is_live = false);
+                                                      bool is_live = false, Nanos look_round = 0);
 
 /// Frames as the VMs send them, to their gateway.
 [[nodiscard]] Packet from_vm1(const IpAddress& to, IpFields fields = {});

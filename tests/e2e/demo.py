@@ -150,8 +150,10 @@ def prove_card(report, net, seconds):
                  f"{sums} by Gannet, {wires} by the kernel")
     offload = {row["item"]: row["value"] for row in net.gannet.json("show", "offload")}
     report.prove("the audit finds every rule as it should be",
-                 int(offload["wrong"]) == 0 and int(offload["audited"]) > 0,
-                 f"{offload['audited']} times right, {offload['wrong']} wrong")
+                 int(offload["wrong"]) == 0 and int(offload["audited"]) > 0
+                 and int(offload["orphans"]) == 0 and int(offload["lost_rules"]) == 0,
+                 f"{offload['audited']} times right, {offload['wrong']} wrong, "
+                 f"{offload['orphans']} orphans, {offload['lost_rules']} lost")
 
 
 def prove_flow_table(report, net, packets=10_000):

@@ -75,6 +75,10 @@ std::string BenchSwitch::miscounted() {
                           ports_[i].name, ports_[i].sent, ports_[i].received, in, out);
     }
   }
+  const offload::EngineStats stats = offload_->status().stats;
+  if (stats.orphans + stats.lost != 0) {
+    text += fmt::format("    {} orphans, {} lost rules\n", stats.orphans, stats.lost);
+  }
   return text;
 }
 

@@ -114,6 +114,7 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
     control::OffloadManagerConfig offload = control::offload_config_of(host_);
     offload.has_own_thread = is_live_;
     if (!is_live_) offload.engine.reading_every = kReadingEvery;
+    if (config.look_round != 0) offload.engine.audit.round = config.look_round;
     auto manager = control::OffloadManager::create(offload, *dataplane_);
     if (!manager) return tl::unexpected(manager.error());
     offload_ = std::move(*manager);

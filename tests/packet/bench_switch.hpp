@@ -33,6 +33,7 @@ struct BenchConfig {
   // The ports are the wires of an emulated card with these devargs ("profile=unlimited"); empty:
   // there is no card.
   std::string card;
+  Nanos look_round = 0;                 // Of the audit at all slots; 0: as ever.
   std::optional<flows::HashSeed> seed;  // The same in two switches: the same NAT ports.
 };
 
@@ -79,8 +80,8 @@ class BenchSwitch final {
   [[nodiscard]] std::uint64_t fast_count() const;
   /// Packets that the card has carried by itself, as far as its counters have been read.
   [[nodiscard]] std::uint64_t card_count() const;
-  /// What differs between the frames on the wires and the counters of workers and card together;
-  /// empty if nothing does. Takes all rules from the card first, so that every counter has been
+  /// What differs between the frames on the wires and the counters of workers and card together, or
+  /// between what the two sides of offload know of its rules; empty if nothing does. Takes all rules from the card first, so that every counter has been
   /// read (O7).
   [[nodiscard]] std::string miscounted();
   /// Sets a fault of the card.
