@@ -15,8 +15,11 @@ constexpr unsigned kReevaluationCost = 8;  // In looks at a record; measured: 8 
 template <typename Key>
 bool Connections::adopt(std::uint32_t index, const Snapshot& policy) {
   const Changes* const changes = policy.changes.get();
-  if (changes == nullptr || !changes->bring_up(table<Key>()[index], policy)) return false;
+  auto& connection = table<Key>()[index];
+  if (changes == nullptr || !changes->bring_up(connection, policy)) return false;
   ++adopted_count_;
+  // What kept its flows off the card may have gone with the change.
+  if (desk_ != nullptr) OffloadDesk::offer_again(connection, false);
   return true;
 }
 

@@ -352,6 +352,55 @@ TEST_P(EitherWay, CanBeSwitchedOffAndOnAgain) {  // O21
   EXPECT_EQ(bench->miscounted(), "");
 }
 
+// More flows than a worker takes answers for at a time; and it has not taken any yet when offload
+// is on again. (O21)
+TEST_P(EitherWay, TakesTheFlowsBackWhoseWithdrawalNobodyHasReadYet) {
+  const auto bench = make_world(GetParam());
+  send_flows(*bench, 300, 2);
+  bench->offload()->set_enabled(false);
+  bench->offload()->set_enabled(true);
+  send_flows(*bench, 300, 2);
+  EXPECT_EQ(rules(*bench), 300u);
+  EXPECT_EQ(bench->miscounted(), "");
+}
+
+// The card lets the rules go only when offload is on again. (O11, O21)
+TEST_P(EitherWay, TakesTheFlowsBackWhoseRulesLeftLate) {
+  const auto bench = make_world(GetParam());
+  send_flows(*bench, 20, 2);
+  bench->set_card_fault("destroy_percent", "100");
+  bench->offload()->set_enabled(false);
+  bench->run();
+  bench->offload()->set_enabled(true);
+  bench->set_card_fault("destroy_percent", "0");
+  bench->advance(kNanosPerSecond);
+  EXPECT_EQ(rules(*bench), 0u);
+  send_flows(*bench, 20, 50);
+  EXPECT_EQ(rules(*bench), 20u);
+  EXPECT_EQ(bench->miscounted(), "");
+}
+
+// What is refused for good is so until the policy changes, though the change does not concern the
+// flow otherwise. (O6)
+TEST_P(EitherWay, IsAskedAgainAfterEachChangeOfPolicy) {
+  const auto bench = make_world(GetParam());
+  send_flows(*bench, 1, 1);
+  auto& connections = bench->dataplane().worker(0).connections();
+  auto& flow = connections.v4()[0].flows[0];
+  ASSERT_EQ(flow.offload.state, flows::OffloadState::kCandidate);
+  flow.offload.state = flows::OffloadState::kRefused;
+  flow.offload.reason = static_cast<std::uint8_t>(offload::Refusal::off);
+  send_flows(*bench, 1, 50);
+  EXPECT_EQ(rules(*bench), 0u);
+  const std::uint64_t judged = connections.reevaluated_count();
+  ASSERT_TRUE(bench->apply("locked", world_policy(true)).has_value());
+  EXPECT_EQ(connections.reevaluated_count(), judged);
+  EXPECT_GT(connections.adopted_count(), 0u);
+  send_flows(*bench, 1, 2);
+  EXPECT_EQ(rules(*bench), 1u);
+  EXPECT_EQ(bench->miscounted(), "");
+}
+
 TEST_P(EitherWay, RepeatsWhatItDidNotRemove) {  // O11
   const auto bench = make_world(GetParam(), "timers: {udp: 5s, udp_stream: 5s}\n");
   send_flows(*bench, 10, 2);
