@@ -14,59 +14,57 @@
 
 namespace gannet::dataplane {
 
-/// What the fast path knows of a packet of the common shape.
-struct CommonPacket {
-  std::uint8_t* frame;        // The (inner) Ethernet header.
-  std::uint32_t frame_bytes;  // Of the (inner) frame, padding included.
-  std::uint16_t ip_bytes;     // Of the IP packet.
-  std::uint8_t protocol;
-  bool is_v4;
-};
-
 inline constexpr std::uint32_t kEthernetBytes = sizeof(packet::EthernetHeader);
 inline constexpr std::uint32_t kMinIpv4Frame = kEthernetBytes + 20 + 8;
 inline constexpr std::uint32_t kMinIpv6Frame = kEthernetBytes + 40 + 8;
 
 namespace detail {
 
-// Looks at an L4 header with at least eight bytes; `l4_bytes` is what the IP header promises and
-// what is there. On success writes the two ports of the key, as they lie in memory.
-[[nodiscard, gnu::always_inline]] inline bool read_common_l4(const std::uint8_t* l4,
-                                                             std::uint32_t l4_bytes,
-                                                             std::uint8_t protocol,
-                                                             std::uint64_t& ports) {
-  ports = load<std::uint32_t>(l4);
-  if (protocol == packet::kProtoUdp) [[likely]] {
-    const std::uint32_t length = load<Be16>(l4 + 4).host();
-    return length >= sizeof(packet::UdpHeader) && length <= l4_bytes;
-  }
-  if (protocol == packet::kProtoTcp) {
-    if (l4_bytes < sizeof(packet::TcpHeader)) return false;
-    const auto& tcp = packet::header_at<packet::TcpHeader>(l4);
-    constexpr std::uint8_t kSpecial = packet::kTcpSyn | packet::kTcpFin | packet::kTcpRst;
-    const std::uint32_t header = tcp.header_bytes();
-    return (tcp.flags & (kSpecial | packet::kTcpAck)) == packet::kTcpAck &&
-           header >= sizeof(packet::TcpHeader) && header <= l4_bytes;
-  }
-  // The identifier, and type and code as they stand at the head of the message.
+// Each condition has a branch of its own here: none is ever taken, and a branch that the processor
+// foresees is cheaper than a value that says whether it would be. `l4_bytes` is what the IP header
+// promises, and may be negative; at least eight bytes are there.
+
+[[nodiscard, gnu::always_inline]] inline bool is_common_udp(const std::uint8_t* l4,
+                                                            std::int32_t l4_bytes) {
+  const std::int32_t length = packet::header_at<packet::UdpHeader>(l4).length.host();
+  if (length < static_cast<std::int32_t>(sizeof(packet::UdpHeader))) [[unlikely]]
+    return false;
+  if (length > l4_bytes) [[unlikely]]
+    return false;
+  return true;
+}
+
+[[nodiscard, gnu::always_inline]] inline bool is_common_tcp(const std::uint8_t* l4,
+                                                            std::int32_t l4_bytes) {
+  if (l4_bytes < static_cast<std::int32_t>(sizeof(packet::TcpHeader))) return false;
+  const auto& tcp = packet::header_at<packet::TcpHeader>(l4);
+  constexpr std::uint8_t kSpecial = packet::kTcpSyn | packet::kTcpFin | packet::kTcpRst;
+  const std::uint32_t header = tcp.header_bytes();
+  return (tcp.flags & (kSpecial | packet::kTcpAck)) == packet::kTcpAck &&
+         header >= sizeof(packet::TcpHeader) && header <= static_cast<std::uint32_t>(l4_bytes);
+}
+
+// An echo's request or answer, of the types given.
+[[nodiscard]] inline bool is_common_echo(const std::uint8_t* l4, std::int32_t l4_bytes,
+                                         std::uint8_t request, std::uint8_t reply) {
   const auto& icmp = packet::header_at<packet::IcmpHeader>(l4);
-  ports = static_cast<std::uint32_t>(icmp.identifier.raw() | ports << 16);
-  if (icmp.code != 0) return false;
-  if (protocol == packet::kProtoIcmp) {
-    return icmp.type == packet::kIcmpEchoRequest || icmp.type == packet::kIcmpEchoReply;
-  }
-  return protocol == packet::kProtoIcmp6 &&
-         (icmp.type == packet::kIcmp6EchoRequest || icmp.type == packet::kIcmp6EchoReply);
+  return l4_bytes >= 8 && icmp.code == 0 && (icmp.type == request || icmp.type == reply);
+}
+
+// The ports of an echo's key, as they lie in memory: the identifier, then type and code as they
+// stand at the head of the message.
+[[nodiscard]] inline std::uint32_t echo_ports(const std::uint8_t* l4) {
+  return packet::header_at<packet::IcmpHeader>(l4).identifier.raw() | load<std::uint32_t>(l4) << 16;
 }
 
 }  // namespace detail
 
-/// Whether a frame holds a common IPv4 packet (no options, no fragment, TTL above 1); fills in
-/// `out` and the words of its key. The key is made in registers: its parts stored one by one and
-/// then loaded as words would stall for some 20 cycles.
-[[nodiscard, gnu::always_inline]] inline bool read_common_v4(std::uint8_t* frame,
-                                                             std::uint32_t size, flows::Zone zone,
-                                                             CommonPacket& out,
+/// Whether a frame holds a common IPv4 packet (no options, no fragment, TTL above 1); fills in the
+/// words of its key. `zone_word` is Ip4Key::zone_word() of where it comes from. The key is made in
+/// registers: its parts stored one by one and then loaded as words would stall for some 20 cycles.
+[[nodiscard, gnu::always_inline]] inline bool read_common_v4(const std::uint8_t* frame,
+                                                             std::uint32_t size,
+                                                             std::uint64_t zone_word,
                                                              flows::Ip4Key::Words& key) {
   static_assert(std::endian::native == std::endian::little);
   if (size < kMinIpv4Frame) [[unlikely]]
@@ -75,62 +73,69 @@ namespace detail {
   if ((load<std::uint32_t>(frame + 12) & 0x00ff'ffff) != 0x0045'0008) [[unlikely]]
     return false;
   const auto& ip = packet::header_at<packet::Ipv4Header>(frame + kEthernetBytes);
-  const std::uint32_t total = ip.total_length.host();
+  const std::int32_t total = ip.total_length.host();
   constexpr std::uint16_t kFragmentBits =
       Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
-  if ((ip.flags_offset.raw() & kFragmentBits) != 0 || ip.ttl <= 1) [[unlikely]]
+  if ((ip.flags_offset.raw() & kFragmentBits) != 0) [[unlikely]]
     return false;
-  if (total < 28 || total + kEthernetBytes > size) [[unlikely]]
+  if (ip.ttl <= 1) [[unlikely]]
     return false;
-  std::uint64_t ports;
-  const bool is_common =
-      detail::read_common_l4(frame + kEthernetBytes + 20, total - 20, ip.protocol, ports);
-  constexpr std::uint64_t kProtocolAndSource = 0xffff'ffff'0000'ff00;
-  key.w[0] = (load<std::uint64_t>(&ip.ttl) & kProtocolAndSource) |
-             static_cast<std::uint64_t>(zone.kind) | std::uint64_t{zone.index} << 16;
-  key.w[1] = ip.destination.raw() | ports << 32;
-  out = {frame, size, static_cast<std::uint16_t>(total), ip.protocol, true};
-  return is_common;
+  if (total + static_cast<std::int32_t>(kEthernetBytes) > static_cast<std::int32_t>(size))
+      [[unlikely]]
+    return false;
+  key.w[0] = (load<std::uint64_t>(&ip.ttl) & ~flows::Ip4Key::kZoneMask) | zone_word;
+  key.w[1] = load<std::uint64_t>(&ip.destination);  // And the ports behind it.
+  const std::uint8_t* const l4 = frame + kEthernetBytes + 20;
+  if (ip.protocol == packet::kProtoUdp) [[likely]]
+    return detail::is_common_udp(l4, total - 20);
+  if (ip.protocol == packet::kProtoTcp) return detail::is_common_tcp(l4, total - 20);
+  key.w[1] = ip.destination.raw() | std::uint64_t{detail::echo_ports(l4)} << 32;
+  return ip.protocol == packet::kProtoIcmp &&
+         detail::is_common_echo(l4, total - 20, packet::kIcmpEchoRequest, packet::kIcmpEchoReply);
 }
 
 /// The same for IPv6 (no extension headers, hop limit above 1).
-[[nodiscard]] inline bool read_common_v6(std::uint8_t* frame, std::uint32_t size, flows::Zone zone,
-                                         CommonPacket& out, flows::Ip6Key& key) {
+[[nodiscard]] inline bool read_common_v6(const std::uint8_t* frame, std::uint32_t size,
+                                         std::uint64_t zone_word, flows::Ip6Key& key) {
   if (size < kMinIpv6Frame) return false;
   const auto& ethernet = packet::header_at<packet::EthernetHeader>(frame);
   const auto& ip = packet::header_at<packet::Ipv6Header>(frame + kEthernetBytes);
   if (ethernet.ether_type.host() != packet::kEtherTypeIpv6 || ip.version() != 6) return false;
-  const std::uint32_t payload = ip.payload_length.host();
-  if (ip.hop_limit <= 1 || payload < 8 || payload + kEthernetBytes + 40 > size) return false;
-  key.zone_kind = zone.kind;
-  key.zone_index = zone.index;
+  const std::int32_t payload = ip.payload_length.host();
+  if (ip.hop_limit <= 1 || payload + kEthernetBytes + 40 > size) return false;
+  store(&key, static_cast<std::uint32_t>(zone_word));  // And the protocol between its parts.
   key.protocol = ip.next_header;
   key.tuple.source = ip.source;
   key.tuple.destination = ip.destination;
-  out = {frame, size, static_cast<std::uint16_t>(payload + 40), ip.next_header, false};
-  // Over IPv6 UDP has to have a checksum (RFC 8200, 8.1).
-  if (ip.next_header == packet::kProtoUdp &&
-      packet::header_at<packet::UdpHeader>(frame + kEthernetBytes + 40).checksum.raw() == 0) {
-    return false;
+  const std::uint8_t* const l4 = frame + kEthernetBytes + 40;
+  const auto ports =
+      ip.next_header == packet::kProtoIcmp6 ? detail::echo_ports(l4) : load<std::uint32_t>(l4);
+  store(&key.tuple.source_port, ports);
+  switch (ip.next_header) {
+    case packet::kProtoUdp:
+      // Over IPv6 UDP has to have a checksum (RFC 8200, 8.1).
+      return packet::header_at<packet::UdpHeader>(l4).checksum.raw() != 0 &&
+             detail::is_common_udp(l4, payload);
+    case packet::kProtoTcp: return detail::is_common_tcp(l4, payload);
+    case packet::kProtoIcmp6:
+      return detail::is_common_echo(l4, payload, packet::kIcmp6EchoRequest,
+                                    packet::kIcmp6EchoReply);
+    default: return false;
   }
-  std::uint64_t ports;
-  const bool is_common =
-      detail::read_common_l4(frame + kEthernetBytes + 40, payload, ip.next_header, ports);
-  store(reinterpret_cast<std::uint8_t*>(&key.tuple.source_port), static_cast<std::uint32_t>(ports));
-  return is_common;
 }
 
 /// What the outer headers of a common VXLAN packet say.
 struct CommonTunnel {
   Ip4 source;
-  std::uint32_t vni;
+  Be32 vni;  // With the lowest byte as zero: vni << 8.
   std::uint8_t tos;
   std::uint32_t inner_bytes;  // Of the inner frame, at kVxlanOverIpv4Bytes.
 };
 
 /// Whether a frame from the underlay is a plain VXLAN packet to `vtep`.
-[[nodiscard]] inline bool read_common_tunnel(const std::uint8_t* frame, std::uint32_t size,
-                                             Ip4 vtep, std::uint16_t udp_port, CommonTunnel& out) {
+[[nodiscard, gnu::always_inline]] inline bool read_common_tunnel(const std::uint8_t* frame,
+                                                                 std::uint32_t size, Ip4 vtep,
+                                                                 Be16 udp_port, CommonTunnel& out) {
   if (size < packet::kVxlanOverIpv4Bytes + kMinIpv4Frame) return false;
   if ((load<std::uint32_t>(frame + 12) & 0x00ff'ffff) != 0x0045'0008) return false;
   const auto& ip = packet::header_at<packet::Ipv4Header>(frame + 14);
@@ -138,14 +143,21 @@ struct CommonTunnel {
   const auto& vxlan = packet::header_at<packet::VxlanHeader>(frame + 42);
   constexpr std::uint16_t kFragmentBits =
       Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
+  if (ip.protocol != packet::kProtoUdp) return false;
+  if (ip.destination != vtep) return false;
+  if (udp.destination_port != udp_port) return false;
+  if ((ip.flags_offset.raw() & kFragmentBits) != 0) return false;
+  if ((vxlan.flags & packet::kVxlanFlagVni) == 0) return false;
   const std::uint32_t total = ip.total_length.host();
-  const bool is_plain = ip.protocol == packet::kProtoUdp && ip.destination == vtep &&
-                        udp.destination_port.host() == udp_port &&
-                        (ip.flags_offset.raw() & kFragmentBits) == 0 &&
-                        total + kEthernetBytes <= size && udp.length.host() + 20u == total &&
-                        total >= 36 + kMinIpv4Frame && (vxlan.flags & packet::kVxlanFlagVni) != 0;
-  out = {ip.source, vxlan.vni_reserved.host() >> 8, ip.tos, total - 36};
-  return is_plain;
+  if (total + kEthernetBytes > size) return false;
+  if (udp.length.host() + 20u != total) return false;
+  if (total < 36 + kMinIpv4Frame) return false;
+  constexpr std::uint32_t kVniMask = Be32(0xffff'ff00).raw();
+  out.source = ip.source;
+  out.vni = Be32::from_raw(vxlan.vni_reserved.raw() & kVniMask);
+  out.tos = ip.tos;
+  out.inner_bytes = total - 36;
+  return true;
 }
 
 }  // namespace gannet::dataplane

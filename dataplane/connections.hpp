@@ -110,11 +110,8 @@ class Connections final {
   /// Counts a packet for its flow, and keeps the connection alive if `refreshes`.
   template <typename Key>
   void account(flows::FlowRef ref, std::uint32_t frame_bytes, Ticks now, bool refreshes) {
-    auto& shared = table<Key>()[ref.connection()].shared;
-    auto& counters = shared.counters[static_cast<int>(ref.direction())];
-    ++counters.packets;
-    counters.bytes += frame_bytes;
-    if (refreshes) shared.last_seen[static_cast<int>(ref.direction())] = now;
+    flows::account(table<Key>()[ref.connection()].shared, ref.direction(), frame_bytes, now,
+                   refreshes);
   }
 
   /// Ages connections and port mappings, at most `budget` of each. \return how many ended.

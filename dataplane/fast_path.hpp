@@ -65,39 +65,55 @@ class FastPath final {
   enum class Fate : std::uint8_t {
     kForwarded,  // Or dropped because the flow says so.
     kHandedOver,
-    kSlow,  // Untouched.
+    kFound,  // Untouched, but its slot names another flow now.
+    kSlow,   // Untouched.
   };
   enum class Shape : std::uint8_t { kOdd, kV4, kV6 };
 
   struct alignas(64) Slot {
     flows::Ip4Key key4;
     std::uint64_t hash;
-    CommonPacket packet;
-    Ip4 tunnel_source;
+    std::uint8_t* frame;        // The (inner) Ethernet header.
+    std::uint64_t origin;       // Flow::origin_word() of flows that the packet may take.
+    std::uint32_t frame_bytes;  // Of the (inner) frame, padding included.
     flows::FlowRef ref;
     Shape shape;
   };
+
+  // What the packets of a burst have in common, for reading them and for forwarding them. These
+  // live in local variables, out of reach of the stores to packets: for all that the compiler
+  // knows, each of those may change whatever lies behind a pointer.
+  struct Arrival;
+  template <typename Key>
+  struct Departure;
 
   void read(const Burst& burst);
   template <PortRole role>
   void read_all(const Burst& burst);
   template <PortRole role>
-  void read_one(const PortContext& port, rte_mbuf* packet, const Snapshot& policy, unsigned i);
-  bool open_tunnel(const Snapshot& policy, Slot& slot, std::uint8_t*& frame, std::uint32_t& size,
-                   flows::Zone& zone);
+  void read_one(const Arrival& arrival, const rte_mbuf* packet, Slot& slot);
+  bool open_tunnel(const Arrival& arrival, Slot& slot, std::uint64_t& zone_word);
+  [[gnu::noinline]] void read_v6(Slot& slot, std::uint64_t zone_word);
   void look_up(unsigned count);
 
   // Goes on from packet i to the next that is for the slow path. \return its place, or the count.
   unsigned forward_until_slow(const Burst& burst, unsigned i);
-  Fate forward(const Slot& slot, const Burst& burst, rte_mbuf* packet);
+  // The same, but only as far as the keys are of one family.
   template <typename Key>
-  Fate forward_key(const Slot& slot, const Key& key, const Burst& burst, rte_mbuf* packet);
+  [[gnu::noinline]] unsigned forward_row(const Burst& burst, unsigned i);
   template <typename Key>
-  Fate forward_miss(const Key& key, const Burst& burst, rte_mbuf* packet);
+  Fate forward(Slot& slot, const Key& key, const Burst& burst, Departure<Key>& departure,
+               rte_mbuf* packet);
+  template <typename Key>
+  Fate forward_odd(const flows::Flow<Key>& flow, const Burst& burst, rte_mbuf* packet);
+  template <typename Key>
+  [[gnu::cold, gnu::noinline]] Fate find_again(Slot& slot, const Key& key, const Burst& burst,
+                                               rte_mbuf* packet);
   Fate hand_over(std::uint16_t owner, const Burst& burst, rte_mbuf* packet);
   template <typename Key>
-  Fate forward_hit(const Slot& slot, flows::FlowRef ref, std::uint64_t neighbor_mac,
-                   const flows::NextHop& hop, const Burst& burst, rte_mbuf* packet);
+  void forward_hit(const Slot& slot, flows::FlowRef ref, flows::Connection<Key>& connection,
+                   const flows::NextHop& hop, std::uint64_t neighbor_mac, const Burst& burst,
+                   Departure<Key>& departure, rte_mbuf* packet);
   template <typename Key>
   [[gnu::cold, gnu::noinline]] void drop_segment(const Key& key, flows::TcpVerdict verdict,
                                                  const Burst& burst, rte_mbuf* packet);
@@ -108,9 +124,12 @@ class FastPath final {
   Transmitter& transmitter_;
   PathCounters& counters_;
   DropLog& drops_;
-  std::uint32_t last_vni_ = 0;  // A tunnel's packets mostly come in a row.
-  std::uint16_t last_vpc_ = kNoIndex;
+  // A tunnel's packets mostly come in a row.
+  Be32 last_vni_{kNoVni};  // As CommonTunnel has it.
+  std::uint64_t last_zone_word_ = kNoZone;
   std::uint32_t last_generation_ = 0;
+  static constexpr std::uint32_t kNoVni = 0xff;  // Its lowest byte would be 0.
+  static constexpr std::uint64_t kNoZone = 0;    // No zone is of kind 0.
   Slot slots_[kBurst];
   flows::Ip6Key keys6_[kBurst];
 };

@@ -17,29 +17,29 @@
 namespace gannet::dataplane {
 
 /// Writes ports (or the ICMP identifier) and the L4 checksum. `l4` is the header of `protocol`.
+template <typename Ip>
 [[gnu::always_inline]] inline void rewrite_l4(std::uint8_t* l4, std::uint8_t protocol,
-                                              Be16 source_port, Be16 destination_port,
-                                              std::uint16_t delta) {
+                                              const flows::Action<Ip>& action) {
+  // Both ports at once, as they lie in the tuple and at the head of TCP and UDP.
+  const auto ports = load<std::uint32_t>(&action.tuple.source_port);
   switch (protocol) {
     case packet::kProtoTcp: {
       auto& tcp = packet::header_at<packet::TcpHeader>(l4);
-      tcp.source_port = source_port;
-      tcp.destination_port = destination_port;
-      tcp.checksum = packet::update(tcp.checksum, delta);
+      store(l4, ports);
+      tcp.checksum = packet::update(tcp.checksum, action.l4_delta);
       break;
     }
     case packet::kProtoUdp: {
       auto& udp = packet::header_at<packet::UdpHeader>(l4);
-      udp.source_port = source_port;
-      udp.destination_port = destination_port;
-      udp.checksum = packet::update_udp(udp.checksum, delta);
+      store(l4, ports);
+      udp.checksum = packet::update_udp(udp.checksum, action.l4_delta);
       break;
     }
     case packet::kProtoIcmp:
     case packet::kProtoIcmp6: {
       auto& icmp = packet::header_at<packet::IcmpHeader>(l4);
-      icmp.identifier = source_port;
-      icmp.checksum = packet::update(icmp.checksum, delta);
+      icmp.identifier = action.tuple.source_port;
+      icmp.checksum = packet::update(icmp.checksum, action.l4_delta);
       break;
     }
     default: break;
@@ -51,15 +51,14 @@ namespace gannet::dataplane {
                                               std::uint8_t protocol,
                                               const flows::Action<Ip4>& action) {
   auto& ip = packet::header_at<packet::Ipv4Header>(ip_bytes);
-  const bool decrements = (action.flags & flows::kDecrementTtl) != 0;
-  ip.ttl = static_cast<std::uint8_t>(ip.ttl - (decrements ? 1 : 0));
+  const std::uint16_t flags = action.flags;
+  static_assert(flows::kDecrementTtl == 1);
+  ip.ttl = static_cast<std::uint8_t>(ip.ttl - (flags & flows::kDecrementTtl));
   ip.checksum = packet::update(ip.checksum, action.ip_delta);
-  if ((action.flags & flows::kRewriteTuple) == 0) return;
-  ip.source = action.tuple.source;
-  ip.destination = action.tuple.destination;
-  if (l4 == nullptr) return;
-  rewrite_l4(l4, protocol, action.tuple.source_port, action.tuple.destination_port,
-             action.l4_delta);
+  if ((flags & flows::kRewriteTuple) == 0) return;
+  // Both addresses at once.
+  store(&ip.source, load<std::uint64_t>(&action.tuple.source));
+  if (l4 != nullptr) rewrite_l4(l4, protocol, action);
 }
 
 /// Rewrites an IPv6 packet.
@@ -67,14 +66,11 @@ namespace gannet::dataplane {
                                               std::uint8_t protocol,
                                               const flows::Action<Ip6>& action) {
   auto& ip = packet::header_at<packet::Ipv6Header>(ip_bytes);
-  const bool decrements = (action.flags & flows::kDecrementTtl) != 0;
-  ip.hop_limit = static_cast<std::uint8_t>(ip.hop_limit - (decrements ? 1 : 0));
+  ip.hop_limit = static_cast<std::uint8_t>(ip.hop_limit - (action.flags & flows::kDecrementTtl));
   if ((action.flags & flows::kRewriteTuple) == 0) return;
   ip.source = action.tuple.source;
   ip.destination = action.tuple.destination;
-  if (l4 == nullptr) return;
-  rewrite_l4(l4, protocol, action.tuple.source_port, action.tuple.destination_port,
-             action.l4_delta);
+  if (l4 != nullptr) rewrite_l4(l4, protocol, action);
 }
 
 /// Only the hop itself, for packets whose addresses have been translated already (ICMP errors).
@@ -111,13 +107,12 @@ inline void rewrite_hop(std::uint8_t* ip_bytes, bool is_v4, std::uint16_t flags)
   auto& ip = packet::header_at<packet::Ipv4Header>(outer + sizeof(packet::EthernetHeader));
   auto& udp = packet::header_at<packet::UdpHeader>(outer + sizeof(packet::EthernetHeader) +
                                                    sizeof(packet::Ipv4Header));
-  const Be16 ip_length(static_cast<std::uint16_t>(frame_bytes + 36));
+  const auto ip_length = static_cast<std::uint16_t>(frame_bytes + 36);
   ip.tos = tos;
-  ip.total_length = ip_length;
-  // The field holds the sum of the constant words; TOS is the second byte of the first word.
-  const std::uint32_t sum =
-      std::uint32_t{hop.outer_ip.checksum.raw()} + ip_length.raw() + (std::uint32_t{tos} << 8);
-  ip.checksum = packet::finish(sum);
+  ip.total_length = Be16(ip_length);
+  // The hop's is without both; TOS is the second byte of the first word.
+  ip.checksum =
+      Be16(packet::subtract(packet::subtract(hop.outer_ip.checksum.host(), ip_length), tos));
   udp.source_port = source_port;
   udp.length = Be16(static_cast<std::uint16_t>(frame_bytes + 16));
   return outer;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/transmit.hpp"
 
+#include <algorithm>
+
 #include <rte_ethdev.h>
 
 namespace gannet::dataplane {
@@ -11,6 +13,24 @@ Transmitter::Transmitter(std::vector<PortContext>& ports, std::uint16_t worker, 
       busy_ports_(ports.size()),
       worker_(worker),
       mailbox_(mailbox) {}
+
+Transmitter::Lane Transmitter::change_lane(Lane lane, std::uint16_t port,
+                                           std::uint16_t ingress_port) {
+  close_lane(lane, ingress_port);
+  if (!is_open(port)) return {};
+  Queue& queue = queues_[port];
+  if (queue.count > kBurst - kLaneRoom) flush_port(port);
+  return {queue.packets, queue.count, port};
+}
+
+void Transmitter::close_lane(Lane lane, std::uint16_t ingress_port) {
+  if (lane.port == kNoLane) return;
+  const auto port = static_cast<std::uint16_t>(lane.port);
+  Queue& queue = queues_[port];
+  std::fill(queue.ingress_ports + queue.count, queue.ingress_ports + lane.count, ingress_port);
+  queue.count = lane.count;
+  list(queue, port);
+}
 
 void Transmitter::send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port,
                                  Nanos now) {
@@ -62,13 +82,13 @@ void Transmitter::flush_port(std::uint16_t port) {
     tap_->see(port, CaptureSide::kSent, queue.packets, queue.count, now_);
   }
   // Sizes have to be read before the packets are the port's.
-  std::uint64_t bytes[kBurst + 1];
-  bytes[0] = 0;
-  for (unsigned i = 0; i < queue.count; ++i) bytes[i + 1] = bytes[i] + queue.packets[i]->pkt_len;
+  std::uint64_t bytes = 0;
+  for (unsigned i = 0; i < queue.count; ++i) bytes += queue.packets[i]->pkt_len;
   const unsigned sent = rte_eth_tx_burst(out.ethdev, out.queue, queue.packets,
                                          static_cast<std::uint16_t>(queue.count));
+  for (unsigned i = sent; i < queue.count; ++i) bytes -= queue.packets[i]->pkt_len;
   out.counters->tx_packets.add(sent);
-  out.counters->tx_bytes.add(bytes[sent]);
+  out.counters->tx_bytes.add(bytes);
   for (unsigned i = 0; i < sent;) {
     // Packets of one burst mostly came in together.
     const std::uint16_t ingress = queue.ingress_ports[i];

@@ -24,13 +24,30 @@ class Transmitter final {
   /// Sends a finished frame; takes ownership. `now` is for bandwidth limits.
   [[gnu::always_inline]] void send(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port,
                                    Nanos now) {
-    if (port < ports_.size() && ports_[port].has_queue && ports_[port].bytes_per_second == 0)
-        [[likely]] {
+    if (is_open(port)) [[likely]] {
       push(port, packet, ingress_port);
     } else {
       send_with_care(port, packet, ingress_port, now);
     }
   }
+
+  /// A port's queue, held open by the fast path while a burst of one port is worked on: in
+  /// registers, where stores to packets cannot change it. Has room for `kLaneRoom` packets.
+  struct Lane {
+    rte_mbuf** packets = nullptr;
+    std::uint32_t count = 0;
+    std::uint32_t port = kNoLane;
+
+    void push(rte_mbuf* packet) { packets[count++] = packet; }
+  };
+  static constexpr std::uint32_t kNoLane = 0xffff'ffff;
+  static constexpr unsigned kLaneRoom = kBurst / 2;
+
+  /// Closes a lane, with packets that came in by `ingress_port`, and opens that of another port.
+  /// \return none if each packet to it has to be looked at: send() does that. While a lane is open
+  /// nothing else is sent to its port.
+  [[nodiscard]] Lane change_lane(Lane lane, std::uint16_t port, std::uint16_t ingress_port);
+  void close_lane(Lane lane, std::uint16_t ingress_port);
 
   /// Frees a packet and counts why.
   void drop(rte_mbuf* packet, std::uint16_t ingress_port, DropReason reason) {
@@ -50,6 +67,11 @@ class Transmitter final {
   void set_time(Nanos now) { now_ = now; }
 
  private:
+  // Whether packets go out by a port without further questions.
+  [[nodiscard]] bool is_open(std::uint16_t port) const {
+    return port < ports_.size() && ports_[port].has_queue && ports_[port].bytes_per_second == 0;
+  }
+
   struct Queue {
     unsigned count = 0;
     bool is_listed = false;  // In busy_ports_.
@@ -62,11 +84,13 @@ class Transmitter final {
     Queue& queue = queues_[port];
     queue.packets[queue.count] = packet;
     queue.ingress_ports[queue.count] = ingress_port;
-    if (!queue.is_listed) {
-      queue.is_listed = true;
-      busy_ports_[busy_count_++] = port;
-    }
+    list(queue, port);
     if (++queue.count == kBurst) flush_port(port);
+  }
+  void list(Queue& queue, std::uint16_t port) {
+    if (queue.is_listed) return;
+    queue.is_listed = true;
+    busy_ports_[busy_count_++] = port;
   }
   void send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port, Nanos now);
   void flush_port(std::uint16_t port);

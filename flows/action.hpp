@@ -16,10 +16,10 @@ namespace gannet::flows {
 
 /// What an action does, one bit each.
 enum ActionFlags : std::uint16_t {
-  kDecapsulate = 1 << 0,   // Take off the outer headers up to the inner Ethernet header.
-  kEncapsulate = 1 << 1,   // Put the next hop's VXLAN headers before the packet.
-  kRewriteMacs = 1 << 2,   // Put the next hop's inner Ethernet header over the packet's.
-  kDecrementTtl = 1 << 3,  // A routed hop (R26).
+  kDecrementTtl = 1 << 0,  // A routed hop (R26). The lowest: what the TTL is decremented by.
+  kDecapsulate = 1 << 1,   // Take off the outer headers up to the inner Ethernet header.
+  kEncapsulate = 1 << 2,   // Put the next hop's VXLAN headers before the packet.
+  kRewriteMacs = 1 << 3,   // Put the next hop's inner Ethernet header over the packet's.
   kRewriteTuple = 1 << 4,  // Addresses or ports change.
 };
 

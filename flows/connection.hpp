@@ -65,9 +65,30 @@ struct alignas(64) Flow {
   Mac destination_mac;       // Guard: of the (inner) packet.
   FlowKind kind;
   FlowOffload offload;
+
+  // The guards as two words, so that a packet's are compared at once.
+
+  /// generation, then tunnel_source.
+  [[nodiscard]] std::uint64_t origin_word() const { return load<std::uint64_t>(&generation); }
+  [[nodiscard]] static std::uint64_t origin_word(std::uint32_t generation, Ip4 tunnel_source) {
+    return generation | std::uint64_t{tunnel_source.value.raw()} << 32;
+  }
+  /// destination_mac, kind, then offload.state.
+  [[nodiscard]] std::uint64_t arrival_word() const { return load<std::uint64_t>(&destination_mac); }
+  /// Whether a flow with this arrival word forwards packets to the MAC (Mac::raw()).
+  [[nodiscard]] static bool forwards(std::uint64_t arrival_word, std::uint64_t mac) {
+    const std::uint64_t wanted = mac | static_cast<std::uint64_t>(FlowKind::kForward) << 48;
+    return (arrival_word ^ wanted) << 8 == 0;
+  }
+  [[nodiscard]] static OffloadState offload_state(std::uint64_t arrival_word) {
+    return static_cast<OffloadState>(arrival_word >> 56);
+  }
 };
 static_assert(sizeof(Flow<Ip4Key>) == 64);
 static_assert(sizeof(Flow<Ip6Key>) == 128);
+static_assert(offsetof(Flow<Ip4Key>, tunnel_source) == offsetof(Flow<Ip4Key>, generation) + 4);
+static_assert(offsetof(Flow<Ip4Key>, kind) == offsetof(Flow<Ip4Key>, destination_mac) + 6);
+static_assert(offsetof(Flow<Ip4Key>, offload) == offsetof(Flow<Ip4Key>, kind) + 1);
 
 /// Where a connection's timeout comes from.
 enum class TimeoutClass : std::uint8_t {
@@ -120,6 +141,15 @@ struct alignas(64) ConnectionShared {
 };
 static_assert(sizeof(ConnectionShared) == 64);
 
+/// Counts a packet for one direction, and keeps the connection alive if `refreshes`.
+[[gnu::always_inline]] inline void account(ConnectionShared& shared, Direction direction,
+                                           std::uint32_t frame_bytes, Ticks now, bool refreshes) {
+  FlowCounters& counters = shared.counters[static_cast<std::size_t>(direction)];
+  ++counters.packets;
+  counters.bytes += frame_bytes;
+  if (refreshes) shared.last_seen[static_cast<std::size_t>(direction)] = now;
+}
+
 inline constexpr std::uint16_t kNoEni = 0xffff;
 inline constexpr std::uint32_t kNoRule = 0xffff'ffff;
 
@@ -147,8 +177,10 @@ struct Connection {
   ConnectionShared shared;
   ConnectionDetails details;
 
-  [[nodiscard]] Flow<Key>& flow(Direction d) { return flows[static_cast<int>(d)]; }
-  [[nodiscard]] const Flow<Key>& flow(Direction d) const { return flows[static_cast<int>(d)]; }
+  [[nodiscard]] Flow<Key>& flow(Direction d) { return flows[static_cast<std::size_t>(d)]; }
+  [[nodiscard]] const Flow<Key>& flow(Direction d) const {
+    return flows[static_cast<std::size_t>(d)];
+  }
   [[nodiscard]] Ticks last_seen() const {
     const Ticks a = shared.last_seen[0];
     const Ticks b = shared.last_seen[1];

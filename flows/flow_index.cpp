@@ -25,9 +25,8 @@ Result<FlowIndex> FlowIndex::create(std::uint32_t flow_count, bool use_huge_page
 }
 
 FlowIndex::FlowIndex(Region region, std::uint32_t home_count, std::uint32_t overflow_count)
-    : region_(std::move(region)),
-      buckets_(reinterpret_cast<Bucket*>(region_.data())),
-      home_count_(home_count) {
+    : FlowBuckets(reinterpret_cast<Bucket*>(region.data()), home_count),
+      region_(std::move(region)) {
   for (std::uint32_t i = home_count; i < home_count + overflow_count; ++i) {
     buckets_[i].overflow = free_overflow_;
     free_overflow_ = i;
@@ -35,7 +34,7 @@ FlowIndex::FlowIndex(Region region, std::uint32_t home_count, std::uint32_t over
 }
 
 bool FlowIndex::insert(std::uint64_t hash, FlowRef ref) {
-  Bucket* bucket = &buckets_[bucket_of(hash)];
+  Bucket* bucket = &buckets_[home_of(hash)];
   for (;;) {
     const std::uint32_t empty = match(*bucket, 0);
     if (empty != 0) {
@@ -63,7 +62,7 @@ void FlowIndex::erase(std::uint64_t hash, FlowRef ref) {
   Bucket* holder = nullptr;
   int hole = 0;
   Bucket* before_last = nullptr;
-  Bucket* last = &buckets_[bucket_of(hash)];
+  Bucket* last = &buckets_[home_of(hash)];
   for (;;) {
     for (std::uint32_t m = match(*last, tag_of(hash)); m != 0 && holder == nullptr; m &= m - 1) {
       hole = __builtin_ctz(m);

@@ -35,24 +35,24 @@ struct FlowRef {
   friend bool operator==(FlowRef, FlowRef) = default;
 };
 
-class FlowIndex {
+/// What look-ups need of an index: two words that a loop may hold in registers. Valid as long as
+/// the index.
+class FlowBuckets {
  public:
-  /// Room for `flow_count` flows with about one in a thousand buckets overflowing.
-  [[nodiscard]] static Result<FlowIndex> create(std::uint32_t flow_count, bool use_huge_pages);
-
   // Inlined by force: the compiler takes a call of a function that only prefetches for one that
   // does nothing, and leaves it out.
   [[gnu::always_inline]] void prefetch(std::uint64_t hash) const {
-    __builtin_prefetch(&buckets_[bucket_of(hash)]);
+    __builtin_prefetch(&buckets_[home_of(hash)]);
   }
 
   /// The first candidate in the hash's first bucket, invalid if there is none. Nearly always it is
   /// the flow looked for, so its record can be prefetched before the key is compared.
   [[nodiscard]] FlowRef first_candidate(std::uint64_t hash) const {
-    const Bucket& bucket = buckets_[bucket_of(hash)];
+    const Bucket& bucket = buckets_[home_of(hash)];
     const std::uint32_t matches = match(bucket, tag_of(hash));
     FlowRef ref;
-    if (matches != 0) ref.value = bucket.refs[__builtin_ctz(matches)];
+    if (matches != 0) [[likely]]
+      ref.value = bucket.refs[__builtin_ctz(matches)];
     return ref;
   }
 
@@ -60,7 +60,7 @@ class FlowIndex {
   template <typename IsIt>
   [[nodiscard]] FlowRef find(std::uint64_t hash, IsIt&& is_it) const {
     const std::uint16_t tag = tag_of(hash);
-    for (const Bucket* bucket = &buckets_[bucket_of(hash)];; bucket = &buckets_[bucket->overflow]) {
+    for (const Bucket* bucket = &buckets_[home_of(hash)];; bucket = &buckets_[bucket->overflow]) {
       for (std::uint32_t m = match(*bucket, tag); m != 0; m &= m - 1) {
         FlowRef ref;
         ref.value = bucket->refs[__builtin_ctz(m)];
@@ -70,14 +70,7 @@ class FlowIndex {
     }
   }
 
-  /// Adds a flow; the caller knows that it is not there. \return false if there is no room.
-  [[nodiscard]] bool insert(std::uint64_t hash, FlowRef ref);
-  /// Takes a flow out. It must be there.
-  void erase(std::uint64_t hash, FlowRef ref);
-
-  [[nodiscard]] std::size_t size_bytes() const { return region_.size(); }
-
- private:
+ protected:
   static constexpr unsigned kSlots = 10;
   static constexpr std::uint32_t kAllSlots = (1u << kSlots) - 1;
   static constexpr std::uint32_t kNoBucket = 0;  // Bucket 0 is never an overflow bucket.
@@ -89,14 +82,14 @@ class FlowIndex {
   };
   static_assert(sizeof(Bucket) == 64);
 
-  FlowIndex(Region region, std::uint32_t home_count, std::uint32_t overflow_count);
+  FlowBuckets(Bucket* buckets, std::uint32_t home_count)
+      : buckets_(buckets), home_count_(home_count) {}
 
-  [[nodiscard]] std::uint32_t bucket_of(std::uint64_t hash) const {
+  [[nodiscard]] std::uint32_t home_of(std::uint64_t hash) const {
     return static_cast<std::uint32_t>(((hash >> 32) * home_count_) >> 32);
   }
   [[nodiscard]] static std::uint16_t tag_of(std::uint64_t hash) {
-    const auto tag = static_cast<std::uint16_t>(hash);
-    return tag == 0 ? std::uint16_t{1} : tag;
+    return static_cast<std::uint16_t>(hash | 0x8000);
   }
 
   // One bit for each slot whose tag is `tag`.
@@ -118,9 +111,26 @@ class FlowIndex {
 #endif
   }
 
-  Region region_;
   Bucket* buckets_ = nullptr;  // Home buckets, then overflow buckets.
   std::uint32_t home_count_ = 0;
+};
+
+class FlowIndex : public FlowBuckets {
+ public:
+  /// Room for `flow_count` flows with about one in a thousand buckets overflowing.
+  [[nodiscard]] static Result<FlowIndex> create(std::uint32_t flow_count, bool use_huge_pages);
+
+  /// Adds a flow; the caller knows that it is not there. \return false if there is no room.
+  [[nodiscard]] bool insert(std::uint64_t hash, FlowRef ref);
+  /// Takes a flow out. It must be there.
+  void erase(std::uint64_t hash, FlowRef ref);
+
+  [[nodiscard]] std::size_t size_bytes() const { return region_.size(); }
+
+ private:
+  FlowIndex(Region region, std::uint32_t home_count, std::uint32_t overflow_count);
+
+  Region region_;
   std::uint32_t free_overflow_ = kNoBucket;  // Linked through Bucket::overflow.
 };
 

@@ -35,9 +35,12 @@ class FlowTable {
   [[nodiscard]] std::uint64_t hash_of(const KeyOrWords& key) const {
     return hash(key, seed_);
   }
+  [[nodiscard]] const HashSeed& seed() const { return seed_; }
   [[nodiscard]] const FlowIndex& index() const { return index_; }
   [[nodiscard]] Record& operator[](std::uint32_t i) { return records_[i]; }
   [[nodiscard]] const Record& operator[](std::uint32_t i) const { return records_[i]; }
+  /// All records, the one of connection 0 first.
+  [[nodiscard]] Record* records() { return records_; }
   [[nodiscard]] Flow<Key>& flow(FlowRef ref) {
     return records_[ref.connection()].flow(ref.direction());
   }

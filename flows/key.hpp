@@ -64,6 +64,11 @@ struct alignas(16) Ip4Key {
     std::uint64_t w[2];
   };
   [[nodiscard]] static Words words(const Ip4Key& key) { return load<Words>(&key); }
+  /// The zone's share of the first word; the others are where kZoneMask has zeros.
+  [[nodiscard]] static std::uint64_t zone_word(Zone zone) {
+    return static_cast<std::uint64_t>(zone.kind) | std::uint64_t{zone.index} << 16;
+  }
+  static constexpr std::uint64_t kZoneMask = 0xffff'00ff;
 };
 static_assert(sizeof(Ip4Key) == 16);
 static_assert(offsetof(Ip4Key, tuple) ==

@@ -25,8 +25,7 @@ NextHop make_tunnel_hop(std::uint16_t port, std::uint32_t neighbor, Mac underlay
   hop.outer_ip.source = local_vtep;
   hop.outer_ip.destination = remote_vtep;
   const auto* const ip = reinterpret_cast<const std::uint8_t*>(&hop.outer_ip);
-  hop.outer_ip.checksum =
-      Be16::from_raw(packet::fold(packet::sum_bytes(ip, sizeof(packet::Ipv4Header))));
+  hop.outer_ip.checksum = packet::finish(packet::sum_bytes(ip, sizeof(packet::Ipv4Header)));
   hop.outer_udp.destination_port = Be16(udp_port);
   hop.vxlan.flags = packet::kVxlanFlagVni;
   hop.vxlan.vni_reserved = Be32(vni << 8);

@@ -15,8 +15,8 @@ inline constexpr std::uint32_t kNoNeighbor = 0xffff'ffff;
 /// Headers in wire order, exactly as they go before the packet, with two exceptions: the first six
 /// bytes (on the wire the destination MAC of the underlay) hold which neighbour's MAC goes there
 /// and which port the packet leaves by; lengths, outer TOS, checksum and UDP source port are
-/// written per packet. The outer IPv4 checksum field holds the unfolded-to-folded sum of all
-/// constant words.
+/// written per packet. The outer IPv4 checksum is that of the header as it stands, with a TOS and a
+/// total length of 0.
 struct alignas(64) NextHop {
   std::uint32_t neighbor = kNoNeighbor;  // Index into the neighbour table.
   std::uint16_t port = 0;                // Output port (dataplane port id).

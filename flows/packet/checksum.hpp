@@ -70,19 +70,28 @@ class ChecksumDelta {
   std::uint64_t sum_ = 0;
 };
 
+/// Takes a word away with the borrow going round: ~(~checksum + word) in one's complement, of which
+/// this is two instructions. Both in the same byte order.
+[[nodiscard]] constexpr std::uint16_t subtract(std::uint16_t checksum, std::uint16_t word) {
+  std::uint16_t difference = 0;
+  const bool borrows = __builtin_sub_overflow(checksum, word, &difference);
+  return static_cast<std::uint16_t>(difference - (borrows ? 1 : 0));
+}
+
 /// Applies a folded delta to a checksum field: HC' = ~(~HC + delta) (RFC 1624, equation 3).
 [[nodiscard]] constexpr Be16 update(Be16 checksum, std::uint16_t delta) {
-  std::uint32_t sum = static_cast<std::uint16_t>(~checksum.raw());
-  sum += delta;
-  sum = (sum & 0xffff) + (sum >> 16);
-  return Be16::from_raw(static_cast<std::uint16_t>(~sum));
+  return Be16::from_raw(subtract(checksum.raw(), delta));
 }
 
 /// The same for UDP: 0 means "no checksum" and stays 0 (RFC 768); a result of 0 is sent as 0xffff.
 [[nodiscard]] constexpr Be16 update_udp(Be16 checksum, std::uint16_t delta) {
-  if (checksum.raw() == 0) return checksum;
-  const Be16 updated = update(checksum, delta);
-  return updated.raw() == 0 ? Be16::from_raw(0xffff) : updated;
+  std::uint16_t value = checksum.raw();
+  if (value != 0) [[likely]] {
+    value = subtract(value, delta);
+    if (value == 0) [[unlikely]]
+      value = 0xffff;
+  }
+  return Be16::from_raw(value);
 }
 
 }  // namespace gannet::packet

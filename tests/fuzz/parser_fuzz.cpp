@@ -32,27 +32,24 @@ void check_order(const packet::Parsed& p, std::size_t size) {
 // A frame of the common shape is one of the full parser's too, without anything odd, and has the
 // same key.
 template <typename Key>
-void check_common(const dataplane::CommonPacket& common, const Key& key, const std::uint8_t* frame,
-                  packet::ParseError error, const packet::Parsed& p) {
+void check_common(const Key& key, const std::uint8_t* frame, packet::ParseError error,
+                  const packet::Parsed& p) {
   GANNET_CHECK(error == packet::ParseError::kNone);
   GANNET_CHECK(p.has_l4 && !p.is_fragment && !p.has_options && p.vlan_tag_count == 0 && p.ttl > 1);
-  GANNET_CHECK(common.protocol == p.protocol);
-  GANNET_CHECK(common.ip_bytes == p.end_offset - p.l3_offset);
   GANNET_CHECK(key == flows::make_key<Key>(kZone, frame, p));
 }
 
 void check_frame(std::uint8_t* frame, std::uint32_t size) {
   packet::Parsed parsed;
   const auto error = packet::parse(frame, size, parsed);
-  dataplane::CommonPacket common{};
   flows::Ip4Key::Words words4;
   flows::Ip6Key key6;
-  if (dataplane::read_common_v4(frame, size, kZone, common, words4)) {
-    check_common(common, load<flows::Ip4Key>(reinterpret_cast<const std::uint8_t*>(&words4)), frame,
-                 error, parsed);
+  const std::uint64_t zone_word = flows::Ip4Key::zone_word(kZone);
+  if (dataplane::read_common_v4(frame, size, zone_word, words4)) {
+    check_common(load<flows::Ip4Key>(&words4), frame, error, parsed);
   }
-  if (dataplane::read_common_v6(frame, size, kZone, common, key6)) {
-    check_common(common, key6, frame, error, parsed);
+  if (dataplane::read_common_v6(frame, size, zone_word, key6)) {
+    check_common(key6, frame, error, parsed);
   }
   if (error != packet::ParseError::kNone) return;
   check_order(parsed, size);
@@ -71,12 +68,12 @@ void check_frame(std::uint8_t* frame, std::uint32_t size) {
 
 void check_tunnel(std::uint8_t* frame, std::uint32_t size) {
   dataplane::CommonTunnel tunnel{};
-  if (!dataplane::read_common_tunnel(frame, size, kVtep, packet::kVxlanPort, tunnel)) return;
+  if (!dataplane::read_common_tunnel(frame, size, kVtep, Be16(packet::kVxlanPort), tunnel)) return;
   packet::Parsed outer;
   GANNET_CHECK(packet::parse(frame, size, outer) == packet::ParseError::kNone);
   GANNET_CHECK(outer.has_l4 && !outer.is_fragment && outer.protocol == packet::kProtoUdp);
   GANNET_CHECK(outer.destination_port == packet::kVxlanPort && tunnel.tos == outer.tos);
-  GANNET_CHECK(tunnel.vni < 1U << 24);
+  GANNET_CHECK((tunnel.vni.host() & 0xff) == 0);
   GANNET_CHECK(packet::kVxlanOverIpv4Bytes + tunnel.inner_bytes == outer.end_offset);
   check_frame(frame + packet::kVxlanOverIpv4Bytes, tunnel.inner_bytes);
 }
