@@ -81,9 +81,13 @@ bool Changes::are_other_regions(const flows::Connection<Key>& connection) const 
 // Every address that a decision looks up is one of the four of the connection, in the VPC where
 // the packet comes from, in that where it goes, or on the public side.
 template <typename Key>
-bool Changes::are_other_addresses(const flows::Connection<Key>& connection,
-                                  const Snapshot& policy) const {
+bool Changes::are_other_addresses(const flows::Connection<Key>& connection, const Snapshot& policy,
+                                  unsigned& looks) const {
   if (addresses.is_empty()) return false;
+  const auto has = [&](std::uint16_t vpc, const IpAddress& ip) {
+    ++looks;
+    return addresses.find({ip, vpc}) != ExactMap<AddressKey>::kNone;
+  };
   const auto& asked = connection.flows[0].key.tuple;
   const auto& leaving = connection.flows[0].action.tuple;
   const std::uint16_t vpcs[] = {vpc_of(flows::zone_of(connection.flows[0].key), policy),
@@ -105,7 +109,8 @@ bool Changes::are_other_addresses(const flows::Connection<Key>& connection,
 }
 
 template <typename Key>
-bool Changes::may_concern(const flows::Connection<Key>& connection, const Snapshot& policy) const {
+bool Changes::may_concern(const flows::Connection<Key>& connection, const Snapshot& policy,
+                          unsigned& looks) const {
   const auto& forward = connection.flows[0];
   const auto& reverse = connection.flows[1];
   if (is_other_zone(flows::zone_of(forward.key)) || is_other_zone(flows::zone_of(reverse.key))) {
@@ -118,13 +123,14 @@ bool Changes::may_concern(const flows::Connection<Key>& connection, const Snapsh
     return flow.generation != 0 && hops[flow.action.next_hop] == kNone;
   };
   if (is_gone(forward) || is_gone(reverse)) return true;
-  return are_other_regions(connection) || are_other_addresses(connection, policy);
+  return are_other_regions(connection) || are_other_addresses(connection, policy, looks);
 }
 
 template <typename Key>
-bool Changes::bring_up(flows::Connection<Key>& connection, const Snapshot& policy) const {
+bool Changes::bring_up(flows::Connection<Key>& connection, const Snapshot& policy,
+                       unsigned& looks) const {
   if (connection.flows[0].generation != from_generation) return false;
-  if (may_concern(connection, policy)) return false;
+  if (may_concern(connection, policy, looks)) return false;
   const std::uint8_t persists = flows::kEgressPersists | flows::kIngressPersists;
   if (!keeps_rules || (connection.shared.flags & persists) != 0) {
     // Of a rule that persists nobody asks any more, so nothing is known of it from now on.
@@ -144,7 +150,7 @@ bool Changes::bring_up(flows::Connection<Key>& connection, const Snapshot& polic
   return true;
 }
 
-template bool Changes::bring_up(flows::Ip4Connection&, const Snapshot&) const;
-template bool Changes::bring_up(flows::Ip6Connection&, const Snapshot&) const;
+template bool Changes::bring_up(flows::Ip4Connection&, const Snapshot&, unsigned&) const;
+template bool Changes::bring_up(flows::Ip6Connection&, const Snapshot&, unsigned&) const;
 
 }  // namespace gannet::dataplane

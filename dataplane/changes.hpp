@@ -42,26 +42,25 @@ class Changes {
 
   /// Lets a connection that these changes do not concern take over the generation of `policy`,
   /// which they have led to: its flows stay as they are, but for the numbers that are good for one
-  /// snapshot only. \return false if it has to be judged again; then nothing has changed.
+  /// snapshot only. \param looks grows by how often an address was looked up, mostly a cache miss
+  /// if much has changed. \return false if it has to be judged again; then nothing has changed.
   template <typename Key>
-  [[nodiscard]] bool bring_up(flows::Connection<Key>& connection, const Snapshot& policy) const;
+  [[nodiscard]] bool bring_up(flows::Connection<Key>& connection, const Snapshot& policy,
+                              unsigned& looks) const;
 
  private:
   template <typename Key>
-  [[nodiscard]] bool may_concern(const flows::Connection<Key>& connection,
-                                 const Snapshot& policy) const;
+  [[nodiscard]] bool may_concern(const flows::Connection<Key>& connection, const Snapshot& policy,
+                                 unsigned& looks) const;
   [[nodiscard]] bool is_other_zone(flows::Zone zone) const;
   template <typename Key>
   [[nodiscard]] bool are_other_regions(const flows::Connection<Key>& connection) const;
   template <typename Key>
   [[nodiscard]] bool are_other_addresses(const flows::Connection<Key>& connection,
-                                         const Snapshot& policy) const;
-  [[nodiscard]] bool has(std::uint16_t vpc, const IpAddress& ip) const {
-    return addresses.find({ip, vpc}) != ExactMap<AddressKey>::kNone;
-  }
+                                         const Snapshot& policy, unsigned& looks) const;
 };
 
-extern template bool Changes::bring_up(flows::Ip4Connection&, const Snapshot&) const;
-extern template bool Changes::bring_up(flows::Ip6Connection&, const Snapshot&) const;
+extern template bool Changes::bring_up(flows::Ip4Connection&, const Snapshot&, unsigned&) const;
+extern template bool Changes::bring_up(flows::Ip6Connection&, const Snapshot&, unsigned&) const;
 
 }  // namespace gannet::dataplane

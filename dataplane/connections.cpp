@@ -315,8 +315,9 @@ Admission Connections::refresh(flows::FlowRef ref, const Ingress& in, const Snap
   Admission admission;
   admission.flow = ref;
   auto& connection = table<Key>()[ref.connection()];
+  unsigned looks = 0;
   if (connection.flows[0].generation != policy.generation &&
-      !adopt<Key>(ref.connection(), policy)) {
+      !adopt<Key>(ref.connection(), policy, looks)) {
     admission.reason = reevaluate<Key>(ref.connection(), policy, now, admission.rule);
     if (admission.reason != DropReason::kNone) return admission;
   }

@@ -197,7 +197,7 @@ class Connections final {
   template <typename Key>
   void start(std::uint32_t index, const FirstPacket& first, const PacketFacts& facts);
   template <typename Key>
-  [[nodiscard]] bool adopt(std::uint32_t index, const Snapshot& policy);
+  [[nodiscard]] bool adopt(std::uint32_t index, const Snapshot& policy, unsigned& looks);
   template <typename Key>
   [[nodiscard]] DropReason reevaluate(std::uint32_t index, const Snapshot& policy, Ticks now,
                                       std::uint32_t& rule);

@@ -95,21 +95,37 @@ void compare_listeners(CompareWork& work) {
   });
 }
 
+// Backends of a pool before that the one of the same name does not list any more.
+std::vector<IpAddress> gone_backends(const dataplane::BackendPool& before,
+                                     const dataplane::BackendPool* after) {
+  std::set<std::pair<IpAddress, std::uint16_t>> stay;
+  if (after != nullptr) {
+    for (const auto& b : after->backends) stay.emplace(b.ip, b.port);
+  }
+  std::vector<IpAddress> gone;
+  for (const auto& b : before.backends) {
+    if (!stay.contains({b.ip, b.port})) gone.push_back(b.ip);
+  }
+  return gone;
+}
+
 // A connection keeps its backend for as long as the pool lists it, so only those that have gone
-// concern anybody: not new ones, nor weights, nor health.
+// concern anybody: not new ones, nor weights, nor health. A pool may have many listeners.
 void compare_pools(CompareWork& work) {
+  const auto& before = work.before.snapshot;
   std::map<std::string_view, const dataplane::BackendPool*> now;
   for (std::size_t i = 0; i < work.after.snapshot.pools.size(); ++i) {
     now.emplace(work.after.names.pools[i], &work.after.snapshot.pools[i]);
   }
-  for (const dataplane::Listener& listener : work.before.snapshot.listeners) {
-    const auto found = now.find(work.before.names.pools[listener.pool]);
-    std::set<std::pair<IpAddress, std::uint16_t>> stay;
-    if (found != now.end()) {
-      for (const auto& b : found->second->backends) stay.emplace(b.ip, b.port);
-    }
-    for (const auto& b : work.before.snapshot.pools[listener.pool].backends) {
-      if (!stay.contains({b.ip, b.port})) work.addresses.insert({b.ip, listener.vpc});
+  std::map<std::uint32_t, std::set<std::uint16_t>> vpcs_of_pool;
+  for (const dataplane::Listener& listener : before.listeners) {
+    vpcs_of_pool[listener.pool].insert(listener.vpc);
+  }
+  for (const auto& [pool, vpcs] : vpcs_of_pool) {
+    const auto found = now.find(work.before.names.pools[pool]);
+    const auto* const after = found == now.end() ? nullptr : found->second;
+    for (const IpAddress& ip : gone_backends(before.pools[pool], after)) {
+      for (const std::uint16_t vpc : vpcs) work.addresses.insert({ip, vpc});
     }
   }
 }

@@ -110,7 +110,7 @@ class SideComparison {
     }
   }
 
-  // Prefixes of both tables in ascending order.
+  // Prefixes of both tables in their order.
   void compare_tables() {
     const Acl& a = before_.side.acl;
     const Acl& b = after_.side.acl;
@@ -120,9 +120,9 @@ class SideComparison {
       const bool has_old = i < a.prefix_count();
       const bool has_new = j < b.prefix_count();
       const bool takes_old =
-          has_old && (!has_new || !(b.intervals(j).remote < a.intervals(i).remote));
+          has_old && (!has_new || !Acl::is_before(b.intervals(j).remote, a.intervals(i).remote));
       const bool takes_new =
-          has_new && (!has_old || !(a.intervals(i).remote < b.intervals(j).remote));
+          has_new && (!has_old || !Acl::is_before(a.intervals(i).remote, b.intervals(j).remote));
       const Prefix& remote = takes_old ? a.intervals(i).remote : b.intervals(j).remote;
       compare_intervals(takes_old ? a.intervals(i) : nothing(remote),
                         takes_new ? b.intervals(j) : nothing(remote));

@@ -20,13 +20,13 @@ Range range_of(const Acl::Entry& e) {
   return {base | e.match.first_port, base | e.match.last_port, e.rule};
 }
 
-bool is_before(const Prefix& a, const Prefix& b) {
+}  // namespace
+
+bool Acl::is_before(const Prefix& a, const Prefix& b) {
   if (a.family() != b.family()) return a.family() < b.family();
   if (a.address != b.address) return a.address < b.address;
   return a.length < b.length;
 }
-
-}  // namespace
 
 Acl::Acl(std::span<const Entry> entries) {
   std::vector<Entry> sorted(entries.begin(), entries.end());

@@ -53,7 +53,10 @@ class Acl {
     std::span<const std::uint32_t> starts;  // Of protocol << 16 | port, ascending from 0.
     std::span<const std::uint32_t> rules;
   };
-  /// Prefixes that have rules, in ascending order.
+  /// The order of a table's prefixes: by family, then each behind those that contain it. It is not
+  /// that of Prefix's operator<, which mixes the families.
+  [[nodiscard]] static bool is_before(const Prefix& a, const Prefix& b);
+  /// Prefixes that have rules, in this order.
   [[nodiscard]] std::size_t prefix_count() const { return prefixes_.size(); }
   [[nodiscard]] Intervals intervals(std::size_t prefix) const {
     const Node& node = nodes_[prefix];
