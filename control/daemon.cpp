@@ -4,6 +4,7 @@
 #include "control/host_ports.hpp"
 #include "control/machine.hpp"
 #include "control/policy/render.hpp"
+#include "control/policy/values.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -177,7 +178,8 @@ Result<void> Daemon::open_card() {
   for (const std::string& name : card_ports_of(host_)) {
     wires.push_back(devargs_of(*host_.ports.find(name), *host_.underlay.mtu));
   }
-  auto card = EmulatedCard::open({wires, host_.nic->profile, host_.nic->arguments});
+  auto card =
+      EmulatedCard::open({wires, std::string(to_string(host_.nic->profile)), host_.nic->arguments});
   if (!card) return tl::unexpected(card.error());
   card_.emplace(std::move(*card));
   return {};

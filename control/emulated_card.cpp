@@ -49,10 +49,13 @@ Result<EmulatedCard> EmulatedCard::open(const EmulatedCardConfig& config) {
   if (!config.profile.empty()) devargs += ",profile=" + config.profile;
   if (!config.arguments.empty()) devargs += "," + config.arguments;
   if (const int error = rte_dev_probe(devargs.c_str()); error != 0) {
-    return fail("nic: cannot make the emulated card (" + devargs +
-                "): " + rte_strerror(std::abs(error)) +
-                "; librte_net_emudpu.so lies beside gannetd, and nic.profile is one of its "
-                "profiles?");
+    return fail(
+        "nic: cannot make the emulated card (" + devargs + "): " + rte_strerror(std::abs(error)) +
+        "; " +
+        (config.arguments.empty()
+             ? "does librte_net_emudpu.so lie beside gannetd?"
+             : "is nic.args right? docs/emudpu.md lists what it may be; GANNET_DPDK_LOG=err "
+               "in gannetd's environment shows what the driver says"));
   }
   if (const auto found = card.find_representors(); !found) return tl::unexpected(found.error());
   return card;

@@ -93,7 +93,7 @@ void print_ended_guard(const Json& answer) {
   }
 }
 
-int print_apply(const OnlineOptions& options, const Json& answer) {
+int print_apply(const OnlineOptions& options, const std::string& wait, const Json& answer) {
   print_diagnostics(answer);
   const bool is_applied = answer["ok"].get<bool>();
   const bool conforms = !answer.contains("conforming") || answer["conforming"].get<bool>();
@@ -105,7 +105,9 @@ int print_apply(const OnlineOptions& options, const Json& answer) {
                plural(answer["changes"].size(), "change"));
     if (answer.contains("waited_ms")) {
       fmt::print("; {} after {:.1f} ms",
-                 conforms ? "every connection conforms" : "some connections still do not conform",
+                 !conforms      ? "some connections still do not conform"
+                 : wait == "hw" ? "every connection conforms, on the card too,"
+                                : "every connection conforms",
                  answer["waited_ms"].get<double>());
     }
     fmt::print("\n");
@@ -257,7 +259,7 @@ int apply_policy(const OnlineOptions& options, const ApplyOptions& apply) {
   // The daemon waits for the connections as long before it gives up (docs/api.md).
   if (!apply.wait.empty()) patient.timeout_seconds += kConformanceSeconds;
   const auto answer = ask(patient, target, *body);
-  return answer ? print_apply(options, *answer) : kFailed;
+  return answer ? print_apply(options, apply.wait, *answer) : kFailed;
 }
 
 int confirm_policy(const OnlineOptions& options) {
@@ -280,7 +282,7 @@ int set_offload(const OnlineOptions& options, const std::string& mode) {
 
 int rollback_policy(const OnlineOptions& options, unsigned revision) {
   const auto answer = ask(options, fmt::format("/v1/rollback?revision={}", revision), "{}");
-  return answer ? print_apply(options, *answer) : kFailed;
+  return answer ? print_apply(options, "", *answer) : kFailed;
 }
 
 }  // namespace gannet::control

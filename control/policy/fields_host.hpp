@@ -80,7 +80,7 @@ void describe(auto& v, As<HostPort> auto& o) {
 
 void describe_nic_type(auto& v, As<Nic> auto& o) {
   if (o.type == NicType::kEmulated) {
-    v.optional("profile", o.profile, "The capabilities that the emulated card has.");
+    v.defaulted("profile", o.profile, "The capabilities that the emulated card has.");
     v.optional("args", o.arguments, "More arguments of its driver, such as `slots=40`.");
   }
 }

@@ -75,11 +75,13 @@ struct HostPort : Named {
 };
 
 enum class NicType : std::uint8_t { kEmulated, kPci };
+/// What the emulated card can do (flows/emudpu/profile.cpp has the same names).
+enum class CardProfile : std::uint8_t { kUnlimited, kConnectX6Dx, kE810, kTiny };
 /// The card that the ports hang on.
 struct Nic {
   NicType type = NicType::kEmulated;
-  std::string profile;    // Of the emulated card; empty: the driver's default.
-  std::string arguments;  // Of the emulated card's driver.
+  CardProfile profile = CardProfile::kUnlimited;  // Of the emulated card.
+  std::string arguments;                          // Of the emulated card's driver.
   Reference uplink;
   std::vector<Reference> vfs;
   friend bool operator==(const Nic&, const Nic&) = default;

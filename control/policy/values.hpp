@@ -116,6 +116,9 @@ inline constexpr auto kWords<SocketMode> = std::to_array<std::string_view>({"cli
 template <>
 inline constexpr auto kWords<NicType> = std::to_array<std::string_view>({"emulated", "pci"});
 template <>
+inline constexpr auto kWords<CardProfile> =
+    std::to_array<std::string_view>({"unlimited", "connectx6dx", "e810", "tiny"});
+template <>
 inline constexpr auto kWords<OffloadMode> = std::to_array<std::string_view>({"auto", "disabled"});
 template <>
 inline constexpr auto kWords<StrictTcp> = std::to_array<std::string_view>({"auto", "true"});

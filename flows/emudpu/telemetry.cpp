@@ -92,23 +92,28 @@ int show_ports(const char*, const char* parameters, rte_tel_data* data) {
   return 0;
 }
 
+// Whether all words of the text are faults.
+bool set_all(Faults& faults, std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view word = take_word(text);
+    const std::size_t equals = word.find('=');
+    if (word == "clear") {
+      faults.clear();
+    } else if (equals == std::string_view::npos ||
+               !faults.set(word.substr(0, equals), word.substr(equals + 1))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 int set_faults(const char*, const char* parameters, rte_tel_data* data) {
   std::string_view text = parameters == nullptr ? "" : parameters;
   Card* const card = find_card(take_word(text));
   if (card == nullptr) return -ENODEV;
   const std::lock_guard guard(card->lock());
-  while (!text.empty()) {
-    const std::string_view word = take_word(text);
-    if (word == "clear") {
-      card->faults().clear();
-      continue;
-    }
-    const std::size_t equals = word.find('=');
-    if (equals == std::string_view::npos ||
-        !card->faults().set(word.substr(0, equals), word.substr(equals + 1))) {
-      return -EINVAL;
-    }
-  }
+  Faults trial;  // All or nothing.
+  if (!set_all(trial, text) || !set_all(card->faults(), text)) return -EINVAL;
   rte_tel_data_start_dict(data);
   add(data, "faults_injected", card->faults().injected());
   return 0;

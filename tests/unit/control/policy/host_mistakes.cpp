@@ -41,6 +41,8 @@ constexpr auto kHost = std::to_array<Mistake>({
     {"address without a port", "listen: \"127.0.0.1:9462\"",
      "listen: «invalid-address|\"127.0.0.1\"»"},
     {"yes for a boolean", "midstream: false", "midstream: «ambiguous-boolean|no»"},
+    {"no such profile", "profile: unlimited", "profile: «invalid-value|connectx6d»",
+     "did you mean 'connectx6dx'"},
     {"card without its uplink", "nic: {type: emulated, profile: unlimited, uplink: uplink, ",
      "«missing-field|nic»: {type: emulated, "},
     {"second host", "metrics: {listen: \"127.0.0.1:9462\"}\n",
