@@ -47,6 +47,7 @@ struct RuleCounters {
   std::uint64_t refused_full = 0;
   std::uint64_t refused_by_fault = 0;
   std::uint64_t lost_by_reset = 0;
+  std::uint64_t refused_handles = 0;  // Calls with one that is not the caller's, or not yet.
 };
 
 /// A rule that has been checked and compiled, but is not in a table.
@@ -88,7 +89,11 @@ class Card final : public ActionTargets {
   [[nodiscard]] Rule* create(Port& port, const rte_flow_attr& attr, const rte_flow_item* items,
                              const rte_flow_action* actions, rte_flow_error* error);
   [[nodiscard]] int destroy(Rule* rule, rte_flow_error* error);
+  /// What a flow queue has under way stays. \return a negative errno if the card keeps a rule: its
+  /// handle is lost all the same.
   [[nodiscard]] int flush(Port& port, rte_flow_error* error);
+  /// The port is gone.
+  void close(Port& port);
   [[nodiscard]] int query(Rule* rule, const rte_flow_action* action, void* data,
                           rte_flow_error* error);
   [[nodiscard]] int aged_flows(Port& port, void** contexts, std::uint32_t room,
@@ -115,8 +120,10 @@ class Card final : public ActionTargets {
   /// Takes a rule out of force; finish_withdrawal() frees it once the ASIC thread cannot hold it.
   [[nodiscard]] int begin_withdrawal(Rule* rule, rte_flow_error* error);
   void finish_withdrawal(Rule* rule) { forget(rule); }
-  /// Frees a rule that was never in force.
-  void abandon(Rule* rule) { forget(rule); }
+  /// A rule that the card keeps, and nobody can name any more.
+  void lose_handle(Rule* rule);
+  /// Answers a call with a handle that it may not use.
+  int refuse_handle(int code, const void* handle, const char* message, rte_flow_error* error);
   /// What the next insertion fails with, or 0.
   [[nodiscard]] int draw_insertion_fault();
   /// When the card will have carried out one more insertion.
@@ -141,6 +148,7 @@ class Card final : public ActionTargets {
   }
   [[nodiscard]] const RuleCounters& rule_counters() const { return rule_counters_; }
   [[nodiscard]] std::uint32_t rules_in_use() const { return rules_in_use_; }
+  [[nodiscard]] std::uint32_t rules_without_handle() const { return rules_without_handle_; }
   [[nodiscard]] std::uint32_t counters_in_use() const { return counters_in_use_; }
   [[nodiscard]] std::uint32_t ages_in_use() const { return ages_in_use_; }
   /// The time that the ASIC goes by.
@@ -155,9 +163,7 @@ class Card final : public ActionTargets {
   void spoil(Rule& rule);
   void forget(Rule* rule);
   void free_rule(Rule* rule);
-  void link(Rule* rule);
-  void unlink(Rule* rule);
-  [[nodiscard]] int check_handle(const Rule* rule, rte_flow_error* error) const;
+  [[nodiscard]] int clear(Port& port, bool may_fail);
   void wait_for_card(Nanos due) const;
 
   CardConfig config_;
@@ -179,6 +185,7 @@ class Card final : public ActionTargets {
   MeterStore meters_;
   RuleCounters rule_counters_;
   std::uint32_t rules_in_use_ = 0;
+  std::uint32_t rules_without_handle_ = 0;
   std::uint32_t counters_in_use_ = 0;
   std::uint32_t ages_in_use_ = 0;
   Nanos next_insertion_ = 0;

@@ -36,7 +36,9 @@ void read_age(const Age& age, Nanos now, rte_flow_query_age& out) {
 
 int Card::query(Rule* rule, const rte_flow_action* action, void* data, rte_flow_error* error) {
   const std::lock_guard guard(lock_);
-  if (const int status = check_handle(rule, error); status != 0) return status;
+  const bool is_known = rule != nullptr && rule->handle == HandleStatus::kHeld &&
+                        (rule->status == RuleStatus::kActive || rule->status == RuleStatus::kGone);
+  if (!is_known) return refuse_handle(EINVAL, rule, "not a rule of this card", error);
   if (rule->status == RuleStatus::kGone) {
     return rte_flow_error_set(error, ENOENT, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
                               "the rule was lost in a reset");
@@ -126,8 +128,7 @@ int Card::destroy_indirect(IndirectAction* action, rte_flow_error* error) {
   const std::lock_guard guard(lock_);
   if (action == nullptr ||
       (action->status != RuleStatus::kActive && action->status != RuleStatus::kGone)) {
-    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, action,
-                              "not an indirect action");
+    return refuse_handle(EINVAL, action, "not an indirect action", error);
   }
   if (action->rule_count != 0) {
     return rte_flow_error_set(error, EBUSY, RTE_FLOW_ERROR_TYPE_HANDLE, action,

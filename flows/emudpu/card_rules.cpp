@@ -10,6 +10,23 @@
 #include <rte_errno.h>
 
 namespace gannet::emudpu {
+namespace {
+
+void link(Rule*& first, Rule* rule) {
+  rule->previous_of_port = nullptr;
+  rule->next_of_port = first;
+  if (first != nullptr) first->previous_of_port = rule;
+  first = rule;
+}
+
+void unlink(Rule*& first, Rule* rule) {
+  if (rule->next_of_port != nullptr) rule->next_of_port->previous_of_port = rule->previous_of_port;
+  (rule->previous_of_port != nullptr ? rule->previous_of_port->next_of_port : first) =
+      rule->next_of_port;
+}
+
+}  // namespace
+
 Rule* Card::plan_to_rule(RulePlan& plan, rte_flow_error* error) {
   if (const int status = check_room(plan.actions, error); status != 0) {
     ++rule_counters_.refused_full;
@@ -53,7 +70,8 @@ Rule* Card::plan_to_rule(RulePlan& plan, rte_flow_error* error) {
   if (faults_.is_next_rule_wrong()) spoil(*rule);
   rule->status = RuleStatus::kPending;
   ++rules_in_use_;
-  link(rule);
+  link(ports_[rule->port]->rules, rule);
+  ++ports_[rule->port]->rule_count;
   return rule;
 }
 
@@ -114,23 +132,6 @@ void Card::spoil(Rule& rule) {
   }
 }
 
-void Card::link(Rule* rule) {
-  Port& port = *ports_[rule->port];
-  rule->previous_of_port = nullptr;
-  rule->next_of_port = port.rules;
-  if (port.rules != nullptr) port.rules->previous_of_port = rule;
-  port.rules = rule;
-  ++port.rule_count;
-}
-
-void Card::unlink(Rule* rule) {
-  Port& port = *ports_[rule->port];
-  if (rule->next_of_port != nullptr) rule->next_of_port->previous_of_port = rule->previous_of_port;
-  (rule->previous_of_port != nullptr ? rule->previous_of_port->next_of_port : port.rules) =
-      rule->next_of_port;
-  --port.rule_count;
-}
-
 void Card::put_into_force(Rule* rule) {
   // An ageing time runs from when the rule can be hit.
   if (rule->owns_age) ages_.touch(rule->age, now());
@@ -139,15 +140,17 @@ void Card::put_into_force(Rule* rule) {
   ++rule_counters_.inserted;
 }
 
-int Card::check_handle(const Rule* rule, rte_flow_error* error) const {
-  if (rule != nullptr && (rule->status == RuleStatus::kActive || rule->status == RuleStatus::kGone))
-    return 0;
-  return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
-                            "not a rule of this card");
+int Card::refuse_handle(int code, const void* handle, const char* message, rte_flow_error* error) {
+  ++rule_counters_.refused_handles;
+  return rte_flow_error_set(error, code, RTE_FLOW_ERROR_TYPE_HANDLE, handle, message);
+}
+
+void Card::lose_handle(Rule* rule) {
+  rule->handle = HandleStatus::kLost;
+  ++rules_without_handle_;
 }
 
 int Card::begin_withdrawal(Rule* rule, rte_flow_error* error) {
-  if (const int status = check_handle(rule, error); status != 0) return status;
   if (rule->status == RuleStatus::kActive) {
     if (const int fault = faults_.destruction(); fault != 0) {
       return rte_flow_error_set(error, fault, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
@@ -162,6 +165,12 @@ int Card::begin_withdrawal(Rule* rule, rte_flow_error* error) {
 
 int Card::destroy(Rule* rule, rte_flow_error* error) {
   const std::lock_guard guard(lock_);
+  if (rule == nullptr || rule->status == RuleStatus::kFree) {
+    return refuse_handle(EINVAL, rule, "not a rule of this card", error);
+  }
+  if (rule->template_table != nullptr) {
+    return refuse_handle(EINVAL, rule, "the rule is of a flow queue", error);
+  }
   if (const int status = begin_withdrawal(rule, error); status != 0) return status;
   if (rule->status != RuleStatus::kGone) epoch_.wait_for_reader();
   forget(rule);
@@ -170,9 +179,13 @@ int Card::destroy(Rule* rule, rte_flow_error* error) {
 
 // Frees a rule that no packet can reach.
 void Card::forget(Rule* rule) {
-  if (rule->status != RuleStatus::kGone) {
+  Port& port = *ports_[rule->port];
+  if (rule->status == RuleStatus::kGone) {
+    unlink(port.gone_rules, rule);
+  } else {
     free_rule(rule);
-    unlink(rule);
+    unlink(port.rules, rule);
+    --port.rule_count;
   }
   rule->status = RuleStatus::kFree;
   slab_.give_back(rule, rule->block_bytes);
@@ -197,21 +210,52 @@ void Card::free_rule(Rule* rule) {
   if (rule->meter != nullptr) --rule->meter->rule_count;
   delete rule->ranges;
   rule->ranges = nullptr;
+  if (rule->handle == HandleStatus::kLost) --rules_without_handle_;
   --rules_in_use_;
+}
+
+// \return the errno of the last rule that the card has kept, or 0.
+int Card::clear(Port& port, bool may_fail) {
+  std::vector<Rule*> rules;
+  int failed = 0;
+  const auto is_flushed = [](const Rule* rule) {
+    return rule->status != RuleStatus::kPending && rule->handle != HandleStatus::kGiven;
+  };
+  for (Rule* rule = port.rules; rule != nullptr; rule = rule->next_of_port) {
+    if (!is_flushed(rule)) continue;
+    const int fault = may_fail ? faults_.destruction() : 0;
+    if (fault == 0) {
+      rules.push_back(rule);
+      continue;
+    }
+    failed = fault;
+    if (rule->handle != HandleStatus::kLost) lose_handle(rule);
+  }
+  for (Rule* rule = port.gone_rules; rule != nullptr; rule = rule->next_of_port) {
+    if (is_flushed(rule)) rules.push_back(rule);
+  }
+  for (Rule* const rule : rules) {
+    if (rule->status != RuleStatus::kActive) continue;
+    rule->table->remove(rule);
+    ++rule_counters_.destroyed;
+  }
+  templates_->forget_results(port);
+  epoch_.wait_for_reader();
+  for (Rule* const rule : rules) forget(rule);
+  return failed;
 }
 
 int Card::flush(Port& port, rte_flow_error* error) {
   const std::lock_guard guard(lock_);
-  std::vector<Rule*> rules;
-  for (Rule* rule = port.rules; rule != nullptr; rule = rule->next_of_port) {
-    if (rule->status == RuleStatus::kActive) rules.push_back(rule);
-  }
-  for (Rule* const rule : rules) rule->table->remove(rule);
-  epoch_.wait_for_reader();
-  for (Rule* const rule : rules) forget(rule);
-  rule_counters_.destroyed += rules.size();
-  static_cast<void>(error);
-  return 0;
+  const int failed = clear(port, true);
+  if (failed == 0) return 0;
+  return rte_flow_error_set(error, failed, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, nullptr,
+                            "the card has kept rules");
+}
+
+void Card::close(Port& port) {
+  const std::lock_guard guard(lock_);
+  static_cast<void>(clear(port, false));
 }
 
 void Card::reset() {
@@ -226,10 +270,16 @@ void Card::reset() {
     epoch_.wait_for_reader();
     for (const auto& port : ports_) {
       while (Rule* const rule = port->rules) {
-        free_rule(rule);
-        unlink(rule);
-        rule->status = RuleStatus::kGone;
         ++rule_counters_.lost_by_reset;
+        if (rule->handle != HandleStatus::kHeld) {
+          forget(rule);
+          continue;
+        }
+        free_rule(rule);
+        unlink(port->rules, rule);
+        --port->rule_count;
+        rule->status = RuleStatus::kGone;
+        link(port->gone_rules, rule);
       }
     }
     for (const auto& block : indirect_blocks_) {

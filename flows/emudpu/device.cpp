@@ -138,8 +138,7 @@ int close(rte_eth_dev* device) {
   Port& port = port_of(device);
   Card& card = *port.card;
   if (port.is_started) stop(device);
-  rte_flow_error ignored;
-  static_cast<void>(card.flush(port, &ignored));
+  card.close(port);
   for (std::uint16_t i = 0; i < device->data->nb_rx_queues; ++i) rx_queue_release(device, i);
   for (std::uint16_t i = 0; i < device->data->nb_tx_queues; ++i) tx_queue_release(device, i);
   rte_free(device->data->mac_addrs);

@@ -98,6 +98,8 @@ Rule* Templates::create_rule(Port& port, std::uint32_t queue, bool postpone, Tem
   Rule* const rule = card_.plan_to_rule(checked, error);
   if (rule == nullptr) return nullptr;
   rule->template_table = table;
+  rule->queue = static_cast<std::uint16_t>(queue);
+  rule->awaits_result = true;
   ++table->used;
   pin_shape(*table, pattern_index, *rule);
   Queue& to = *find_queue(port, queue);
@@ -107,15 +109,30 @@ Rule* Templates::create_rule(Port& port, std::uint32_t queue, bool postpone, Tem
   return rule;
 }
 
+// As the header and the programmer's guide say: by the queue of the creation, and not before its
+// result has been pulled, whatever that is.
+int Templates::check_destruction(const Port& port, std::uint32_t queue, const Rule* rule,
+                                 rte_flow_error* error) {
+  if (rule == nullptr || rule->status == RuleStatus::kFree || rule->handle != HandleStatus::kHeld) {
+    return card_.refuse_handle(EINVAL, rule, "not a rule of this card", error);
+  }
+  if (rule->template_table == nullptr || rule->port != port.index || rule->queue != queue) {
+    return card_.refuse_handle(EINVAL, rule, "not a rule of this flow queue", error);
+  }
+  if (rule->awaits_result) {
+    return card_.refuse_handle(EBUSY, rule, "the result of its creation has not been pulled",
+                               error);
+  }
+  return 0;
+}
+
 int Templates::destroy_rule(Port& port, std::uint32_t queue, bool postpone, Rule* rule,
                             void* user_data, rte_flow_error* error) {
   if (const int status = check_room(port, queue, error); status != 0) return status;
-  if (rule == nullptr || rule->status == RuleStatus::kFree) {
-    return rte_flow_error_set(error, EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, rule,
-                              "not a rule of this card");
-  }
+  if (const int status = check_destruction(port, queue, rule, error); status != 0) return status;
   Queue& to = *find_queue(port, queue);
   ++to.outstanding;
+  rule->handle = HandleStatus::kGiven;
   to.postponed.push_back({rule, nullptr, user_data, 0, false});
   if (!postpone) submit(to);
   return 0;
@@ -132,7 +149,7 @@ void Templates::submit(Queue& queue) {
 
 bool Templates::insert(const Operation& operation) {
   if (operation.fails) {
-    card_.abandon(operation.rule);
+    operation.rule->status = RuleStatus::kRefused;
     return false;
   }
   card_.put_into_force(operation.rule);
@@ -151,10 +168,15 @@ void Templates::run(Queue& queue, Nanos now) {
     } else {
       rte_flow_error ignored;
       succeeded = card_.begin_withdrawal(operation.rule, &ignored) == 0;
-      if (succeeded) withdrawn_.push_back(operation.rule);
+      if (succeeded) {
+        withdrawn_.push_back(operation.rule);
+      } else {
+        card_.lose_handle(operation.rule);
+      }
     }
     queue.done.push_back(
-        {succeeded ? RTE_FLOW_OP_SUCCESS : RTE_FLOW_OP_ERROR, operation.user_data});
+        {{succeeded ? RTE_FLOW_OP_SUCCESS : RTE_FLOW_OP_ERROR, operation.user_data},
+         operation.table != nullptr ? operation.rule : nullptr});
   }
   if (withdrawn_.empty()) return;
   card_.epoch().wait_for_reader();
@@ -189,7 +211,9 @@ int Templates::pull(Port& port, std::uint32_t queue, rte_flow_op_result* results
   run(*found, card_.now());
   const auto count = static_cast<std::uint16_t>(std::min<std::size_t>(room, found->done.size()));
   for (std::uint16_t i = 0; i < count; ++i) {
-    results[i] = found->done.front();
+    const Result& front = found->done.front();
+    results[i] = front.result;
+    if (front.rule != nullptr) front.rule->awaits_result = false;
     found->done.pop_front();
   }
   found->outstanding -= count;
@@ -201,7 +225,7 @@ int Templates::complete(Port& port, std::uint32_t queue, bool succeeded, void* u
   if (const int status = check_room(port, queue, error); status != 0) return status;
   Queue& to = *find_queue(port, queue);
   ++to.outstanding;
-  to.done.push_back({succeeded ? RTE_FLOW_OP_SUCCESS : RTE_FLOW_OP_ERROR, user_data});
+  to.done.push_back({{succeeded ? RTE_FLOW_OP_SUCCESS : RTE_FLOW_OP_ERROR, user_data}, nullptr});
   return 0;
 }
 
@@ -210,14 +234,25 @@ void Templates::fail_all() {
     for (Queue& queue : port) {
       for (auto* const list : {&queue.in_flight, &queue.postponed}) {
         for (const Operation& operation : *list) {
-          if (operation.table != nullptr) {
-            card_.abandon(operation.rule);
-          }
-          queue.done.push_back({RTE_FLOW_OP_ERROR, operation.user_data});
+          queue.done.push_back({{RTE_FLOW_OP_ERROR, operation.user_data},
+                                operation.table != nullptr ? operation.rule : nullptr});
         }
         list->clear();
       }
+      forget_results(queue);
     }
+  }
+}
+
+void Templates::forget_results(const Port& port) {
+  if (port.index >= queues_.size()) return;
+  for (Queue& queue : queues_[port.index]) forget_results(queue);
+}
+
+void Templates::forget_results(Queue& queue) {
+  for (Result& done : queue.done) {
+    if (done.rule != nullptr) done.rule->awaits_result = false;
+    done.rule = nullptr;
   }
 }
 

@@ -68,6 +68,7 @@ struct Port {
   WireCounters counters;
   // Control threads, under the card's lock.
   Rule* rules = nullptr;
+  Rule* gone_rules = nullptr;  // Wiped by a reset: records of handles that have not been destroyed.
   std::uint32_t rule_count = 0;
   // Bases that a reset of the statistics leaves behind.
   rte_eth_stats stats_base{};

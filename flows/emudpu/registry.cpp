@@ -88,6 +88,8 @@ GANNET_EXPORT int rte_pmd_emudpu_stats_get(const char* card, rte_pmd_emudpu_stat
             .refused_full = counters.refused_full,
             .refused_by_fault = counters.refused_by_fault,
             .lost_by_reset = counters.lost_by_reset,
-            .faults_injected = found->faults().injected()};
+            .faults_injected = found->faults().injected(),
+            .refused_handles = counters.refused_handles,
+            .rules_without_handle = found->rules_without_handle()};
   return 0;
 }

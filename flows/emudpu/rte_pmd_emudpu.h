@@ -38,6 +38,8 @@ struct rte_pmd_emudpu_stats {
   uint64_t refused_by_fault;
   uint64_t lost_by_reset;
   uint64_t faults_injected;
+  uint64_t refused_handles;
+  uint64_t rules_without_handle;
 };
 int rte_pmd_emudpu_stats_get(const char* card, struct rte_pmd_emudpu_stats* stats);
 

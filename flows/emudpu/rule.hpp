@@ -67,9 +67,17 @@ using Ranges = std::vector<Range>;
 
 enum class RuleStatus : std::uint8_t {
   kFree = 0,
-  kPending,  // Accepted from a queue, not yet in the table.
+  kPending,  // Accepted from a queue, not yet in the table; or taken out of it.
   kActive,
-  kGone,  // Wiped by a reset of the card; the handle may still be destroyed.
+  kRefused,  // By the card, after a queue had accepted it: keeps its place as long as its handle.
+  kGone,     // Wiped by a reset of the card; the handle may still be destroyed.
+};
+
+/// Who has a rule's handle.
+enum class HandleStatus : std::uint8_t {
+  kHeld,   // The program.
+  kGiven,  // Nobody: a queue has been asked to destroy the rule.
+  kLost,   // Nobody, and the rule is there: destroying it has failed. A flush may take it.
 };
 
 struct Rule {
@@ -77,11 +85,14 @@ struct Rule {
   std::atomic<Rule*> next[2];
   std::uint32_t hash;
   RuleStatus status;
-  bool owns_age;
+  bool owns_age : 1;
+  bool awaits_result : 1;  // Of its creation by a queue.
+  HandleStatus handle : 2;
   std::uint16_t block_bytes;
   std::uint16_t key_words;
   std::uint16_t program_bytes;
-  std::uint16_t port;             // Index of the card's port it was created on.
+  std::uint16_t port;             // Index of the card's port it was created on,
+  std::uint16_t queue;            // and the flow queue.
   TemplateTable* template_table;  // Null: created at once.
   Shape* shape;
   GroupTable* table;

@@ -56,6 +56,8 @@ int show_card(const char*, const char* parameters, rte_tel_data* data) {
   add(data, "refused_full", counters.refused_full);
   add(data, "refused_by_fault", counters.refused_by_fault);
   add(data, "lost_by_reset", counters.lost_by_reset);
+  add(data, "refused_handles", counters.refused_handles);
+  add(data, "rules_without_handle", card->rules_without_handle());
   add(data, "faults_injected", card->faults().injected());
   return 0;
 }

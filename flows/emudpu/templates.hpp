@@ -99,6 +99,8 @@ class Templates {
   void run_due(Nanos now);
   /// A reset of the card: what is on its way fails.
   void fail_all();
+  /// Results that wait for a port's queues are of rules that may be gone.
+  void forget_results(const Port& port);
 
  private:
   struct Operation {
@@ -108,12 +110,16 @@ class Templates {
     Nanos due = 0;
     bool fails = false;  // A fault was drawn for it.
   };
+  struct Result {
+    rte_flow_op_result result;
+    Rule* rule;  // Of a creation; else null.
+  };
   struct Queue {
     std::uint32_t size = 0;
     std::uint32_t outstanding = 0;  // Not pulled.
     std::deque<Operation> postponed;
     std::deque<Operation> in_flight;  // In the order of `due`.
-    std::deque<rte_flow_op_result> done;
+    std::deque<Result> done;
   };
 
   [[nodiscard]] Queue* find_queue(const Port& port, std::uint32_t queue);
@@ -124,6 +130,9 @@ class Templates {
   void submit(Queue& queue);
   void run(Queue& queue, Nanos now);
   [[nodiscard]] bool insert(const Operation& operation);
+  [[nodiscard]] int check_destruction(const Port& port, std::uint32_t queue, const Rule* rule,
+                                      rte_flow_error* error);
+  static void forget_results(Queue& queue);
 
   Card& card_;
   std::vector<std::vector<Queue>> queues_;  // By port.

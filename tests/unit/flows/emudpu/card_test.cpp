@@ -254,65 +254,6 @@ TEST_F(EmudpuCard, LosesAgedEventsOnDemand) {
   EXPECT_EQ(card_->ages().collect(0, nullptr, 0, later), 0);
 }
 
-TEST_F(EmudpuCard, CarriesOutQueuedInsertsWhenTheirTimeHasCome) {
-  use("unlimited", [](CardConfig& config) { config.profile.insert_delay = 5 * kNanosPerMilli; });
-  Templates& templates = card_->templates();
-  const rte_flow_queue_attr queue{64};
-  const rte_flow_queue_attr* const queues[] = {&queue};
-  ASSERT_EQ(templates.configure(proxy(), {}, 1, queues, &error_), 0);
-  rte_flow_pattern_template_attr pattern_attr{};
-  pattern_attr.transfer = 1;
-  Items masks = udp_pattern();
-  PatternTemplate* const pattern =
-      templates.create_pattern(proxy(), pattern_attr, masks.end(), &error_);
-  ASSERT_NE(pattern, nullptr) << error_.message;
-  Actions fixed, mask;
-  fixed.action(RTE_FLOW_ACTION_TYPE_COUNT).to_port(0);
-  mask.action(RTE_FLOW_ACTION_TYPE_COUNT).action(RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT);
-  ActionsTemplate* const actions =
-      templates.create_actions(proxy(), {}, fixed.end(), mask.end(), &error_);
-  ASSERT_NE(actions, nullptr);
-  rte_flow_template_table_attr table_attr{};
-  table_attr.flow_attr.transfer = 1;
-  table_attr.nb_flows = 2;
-  TemplateTable* const table =
-      templates.create_table(proxy(), table_attr, &pattern, 1, &actions, 1, &error_);
-  ASSERT_NE(table, nullptr);
-
-  int cookie = 0;
-  const auto enqueue = [&](std::uint16_t port) {
-    Items items = udp_pattern(port);
-    Actions own;
-    own.action(RTE_FLOW_ACTION_TYPE_COUNT).to_port(2);
-    return templates.create_rule(proxy(), 0, false, table, items.end(), 0, own.end(), 0, &cookie,
-                                 &error_);
-  };
-  Rule* const rule = enqueue(2000);
-  ASSERT_NE(rule, nullptr) << error_.message;
-  EXPECT_EQ(send(udp_packet().bytes()).kind, Outcome::kProgram);
-  rte_flow_op_result results[4];
-  EXPECT_EQ(templates.pull(proxy(), 0, results, 4, &error_), 0);
-  static_cast<void>(card_->asic().poll(now_ + 6 * kNanosPerMilli));
-  EXPECT_EQ(send(udp_packet().bytes()).port, 2u) << "the rule's own action, as the mask is open";
-  ASSERT_EQ(templates.pull(proxy(), 0, results, 4, &error_), 1);
-  EXPECT_EQ(results[0].status, RTE_FLOW_OP_SUCCESS);
-  EXPECT_EQ(results[0].user_data, &cookie);
-
-  ASSERT_NE(enqueue(1), nullptr);
-  EXPECT_EQ(enqueue(2), nullptr) << "the table has two places";
-  EXPECT_EQ(rte_errno, ENOSPC);
-  fault("insert_every", "1");
-  EXPECT_EQ(templates.destroy_rule(proxy(), 0, false, rule, nullptr, &error_), 0);
-  static_cast<void>(card_->asic().poll(now_ + 20 * kNanosPerMilli));
-  ASSERT_EQ(templates.pull(proxy(), 0, results, 4, &error_), 2);
-  EXPECT_EQ(send(udp_packet().bytes()).kind, Outcome::kProgram);
-  ASSERT_NE(enqueue(3), nullptr);
-  static_cast<void>(card_->asic().poll(now_ + 40 * kNanosPerMilli));
-  ASSERT_EQ(templates.pull(proxy(), 0, results, 4, &error_), 1);
-  EXPECT_EQ(results[0].status, RTE_FLOW_OP_ERROR);
-  EXPECT_EQ(card_->rules_in_use(), 1u);
-}
-
 TEST_F(EmudpuCard, DestroyReturnsOnlyWhenNoPacketUsesTheRule) {
   std::atomic<bool> stops{false};
   std::thread asic([this, &stops] {
