@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include <rte_lcore.h>
@@ -14,9 +15,6 @@ namespace {
 
 // Orders wait no longer than this for the thread to look; an idle thread costs next to nothing.
 constexpr auto kPause = std::chrono::microseconds(100);
-// For a card to give back all rules.
-constexpr auto kWithdrawalPatience = std::chrono::seconds(5);
-
 constexpr Nanos kGuardsAgainAfter = 10 * kNanosPerMilli;  // That the card refused, or kept.
 
 // Lets flows that were refused while offload was off ask again, on their worker.
@@ -53,6 +51,7 @@ OffloadManager::OffloadManager(std::unique_ptr<offload::FlowCard> card,
                                const OffloadManagerConfig& config, dataplane::Dataplane& dataplane)
     : dataplane_(dataplane),
       has_own_thread_(config.has_own_thread),
+      withdrawal_patience_(config.withdrawal_patience),
       card_(std::move(card)),
       engine_(std::make_unique<offload::Engine>(
           *card_, dataplane.exchanges(), config.engine,
@@ -65,9 +64,28 @@ OffloadManager::OffloadManager(std::unique_ptr<offload::FlowCard> card,
 OffloadManager::~OffloadManager() {
   is_stopping_.store(true, std::memory_order_relaxed);
   if (thread_.joinable()) thread_.join();
-  engine_->set_enabled(false);
   has_own_thread_ = false;
-  await_empty();
+  leave_card();
+}
+
+// What the card does not let go now, other programs will find there.
+void OffloadManager::leave_card() {
+  engine_->set_enabled(false);
+  const auto is_clean = [this] {
+    return engine_->is_clean() && card_->guards().take_away() && card_->guards().count() == 0;
+  };
+  if (await(is_clean)) return;
+  for (const offload::Rule& rule : engine_->stuck_rules()) {
+    fmt::print(stderr, "gannetd: the card keeps the rule of {}:{} > {}:{}\n",
+               gannet::to_string(rule.before.source), rule.before.source_port,
+               gannet::to_string(rule.before.destination), rule.before.destination_port);
+  }
+  fmt::print(stderr,
+             "gannetd: the card keeps {} rules of flows, {} operations under way, {} guards and {} "
+             "watches{}\n",
+             engine_->stuck_rules().size(), engine_->under_way_count(), card_->guards().count(),
+             engine_->watch_count(),
+             engine_->is_card_usable() ? "" : "; it has not carried out a flush");
 }
 
 bool OffloadManager::turn() {
@@ -81,22 +99,24 @@ bool OffloadManager::turn() {
   return has_begun || has_ended;
 }
 
-// Until nothing is on the card but what it does not let go. A card that has stopped working must
-// not keep anybody for ever.
-void OffloadManager::await_empty() {
-  const auto give_up = std::chrono::steady_clock::now() + kWithdrawalPatience;
-  while (!with_engine([this] { return engine_->is_empty(); })) {
+// A card that has stopped working, or finds work for ever, must not keep anybody. \return whether
+// the condition holds.
+template <typename Condition>
+bool OffloadManager::await(Condition&& holds) {
+  const auto give_up = std::chrono::steady_clock::now() + withdrawal_patience_;
+  while (!with_engine(holds)) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
     const bool has_worked = !has_own_thread_ && turn();
-    if (has_worked) continue;
-    if (std::chrono::steady_clock::now() > give_up) return;
-    std::this_thread::sleep_for(kPause);
+    if (!has_worked) std::this_thread::sleep_for(kPause);
   }
+  return true;
 }
 
 // While offload is off nothing of ours is on the card: one that does something else with a guard
 // than it said is out of the way.
 void OffloadManager::keep_guards(Nanos now) {
   offload::GuardRules& guards = card_->guards();
+  if (!engine_->is_card_usable()) return;  // They come with its restart.
   if (engine_->is_enabled() && guards.is_complete()) {
     // A rule that is leaving takes packets, but nobody reads its counter any more.
     if (!engine_->reads_all()) return guard_audit_.start_over();
@@ -134,16 +154,15 @@ bool OffloadManager::set_enabled(bool is_enabled) {
   bool was_enabled = false;
   const bool is_done = with_engine([&] {
     was_enabled = engine_->is_enabled();
-    if (is_enabled && !card_->guards().put()) return false;
+    if (is_enabled && !(engine_->is_card_usable() && card_->guards().put())) return false;
     engine_->set_enabled(is_enabled);
     return true;
   });
   if (!is_enabled) {
-    await_empty();
-    with_engine([&] {
+    await([this] { return engine_->is_empty(); });
+    with_engine([this] {
       // What the card keeps now it is asked for again (keep_guards).
       if (engine_->is_empty()) static_cast<void>(card_->guards().take_away());
-      return true;
     });
   }
   if (!is_done || !is_enabled || was_enabled) return is_done;
@@ -156,10 +175,21 @@ bool OffloadManager::set_enabled(bool is_enabled) {
 
 OffloadManager::Status OffloadManager::status() {
   return with_engine([&] {
-    return Status{engine_->is_enabled(),      engine_->stats(),        engine_->stuck_rules(),
-                  engine_->under_way_count(), card_->guards().count(), guard_audit_.passed_count(),
-                  guard_audit_.wrong_count(), card_->has_templates(),  card_->table_count(),
-                  rules_per_second_,          most_rules_per_second_};
+    return Status{.is_enabled = engine_->is_enabled(),
+                  .stats = engine_->stats(),
+                  .stuck = engine_->stuck_rules(),
+                  .is_card_usable = engine_->is_card_usable(),
+                  .flush_failures = card_->flush_failures(),
+                  .ended_counter_count = card_->ended_counter_count(),
+                  .under_way_count = engine_->under_way_count(),
+                  .guard_count = card_->guards().count(),
+                  .watch_count = engine_->watch_count(),
+                  .audited_guards = guard_audit_.passed_count(),
+                  .wrong_guards = guard_audit_.wrong_count(),
+                  .has_templates = card_->has_templates(),
+                  .table_count = card_->table_count(),
+                  .rules_per_second = rules_per_second_,
+                  .most_rules_per_second = most_rules_per_second_};
   });
 }
 

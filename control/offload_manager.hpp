@@ -12,6 +12,7 @@
 #include "flows/offload/guard_audit.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -24,7 +25,8 @@ struct OffloadManagerConfig {
   offload::GuardConfig guards;
   offload::EngineConfig engine;
   bool is_enabled = true;
-  bool has_own_thread = true;  // False: a test calls turn().
+  bool has_own_thread = true;                            // False: a test calls turn().
+  std::chrono::milliseconds withdrawal_patience{5'000};  // For a card to give back all rules.
 };
 
 class OffloadManager final {
@@ -32,7 +34,8 @@ class OffloadManager final {
   /// \return one sentence if the card can hold no rules at all.
   [[nodiscard]] static Result<std::unique_ptr<OffloadManager>> create(
       const OffloadManagerConfig& config, dataplane::Dataplane& dataplane);
-  /// Takes all rules from the card. The dataplane's ports are still open.
+  /// Takes all rules from the card, or says on the standard error what it has kept. The dataplane's
+  /// ports are still open.
   ~OffloadManager();
   OffloadManager(const OffloadManager&) = delete;
   OffloadManager& operator=(const OffloadManager&) = delete;
@@ -51,8 +54,12 @@ class OffloadManager final {
     bool is_enabled = false;
     offload::EngineStats stats;
     std::vector<offload::Rule> stuck;
+    bool is_card_usable = false;              // It is in a known state and has its guards.
+    std::uint64_t flush_failures = 0;         // Times that it kept rules when it was to have none.
+    std::size_t ended_counter_count = 0;      // Counters of former rules that it has still to free.
     std::size_t under_way_count = 0;          // Operations that the card has not ended.
-    std::size_t guard_count = 0;              // Rules of the card that are no flow's;
+    std::size_t guard_count = 0;              // Rules of the card that are no flow's,
+    std::size_t watch_count = 0;              // and of the audit.
     std::uint64_t audited_guards = 0;         // times that they did what they should,
     std::uint64_t wrong_guards = 0;           // and that they did not.
     bool has_templates = false;               // Rules go through template tables,
@@ -72,7 +79,9 @@ class OffloadManager final {
                  dataplane::Dataplane& dataplane);
 
   void run();
-  void await_empty();
+  template <typename Condition>
+  bool await(Condition&& holds);
+  void leave_card();
   void keep_guards(Nanos now);
   void measure(Nanos now);
   // The control thread's turn with the engine: the thread stands aside while somebody waits.
@@ -86,6 +95,7 @@ class OffloadManager final {
 
   dataplane::Dataplane& dataplane_;
   bool has_own_thread_;
+  std::chrono::milliseconds withdrawal_patience_;
   std::unique_ptr<offload::FlowCard> card_;
   std::unique_ptr<offload::Engine> engine_;
   offload::GuardAudit guard_audit_;

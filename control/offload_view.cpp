@@ -110,6 +110,9 @@ Json show_offload(Controller& c) {
                                 : "one rule after the other: the card has no flow queue");
   rows.add("template_tables", status.table_count, "for the shapes of rules that there have been");
   rows.add("under_way", status.under_way_count, "rules that the card is inserting or removing");
+  rows.add("card", status.is_card_usable ? "in use" : "not in use",
+           status.is_card_usable ? "it has its guards, and nothing that is not known"
+                                 : "it has not flushed its rules, or takes no guards: asked again");
   rows.add("rules", s.rules, "of flows, in force on the card");
   rows.add("guards", status.guard_count, "rules that keep odd packets in software");
   rows.add("most_rules", s.most_rules, "of flows, at any time since the start");
@@ -127,6 +130,12 @@ Json show_offload(Controller& c) {
   rows.add("resets", s.resets, "of the card");
   rows.add("counts_lost", s.counts_lost,
            "rules that went with these: what they counted since their last reading is not known");
+  rows.add("start_overs", s.start_overs,
+           "times that all rules were flushed, as the card had failed to remove one");
+  rows.add("flush_failures", status.flush_failures,
+           "times that the card kept rules which it had been told to flush");
+  rows.add("restart_failures", s.restart_failures,
+           "times that it could not be used yet after a reset or a flush");
   rows.add("audited", s.audited, "times that a rule did what it should");
   rows.add("wrong", s.wrong, "rules that did something else, and were removed");
   rows.add("repaired", s.repaired, "these, and rules that did not take their packets");

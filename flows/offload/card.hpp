@@ -16,10 +16,11 @@ namespace gannet::offload {
 
 /// What a card keeps for a rule. All null: none.
 struct CardRule {
-  void* flow = nullptr;
+  void* flow = nullptr;  // Its handle; null: nobody can name the rule (any more).
   void* counter =
       nullptr;            // An indirect COUNT action that outlives the rule; null: the rule's own.
   void* table = nullptr;  // Of templates; null: none.
+  [[nodiscard]] bool has_handle() const { return flow != nullptr; }
   [[nodiscard]] bool is_there() const { return flow != nullptr || counter != nullptr; }
 };
 
@@ -35,7 +36,17 @@ inline constexpr unsigned kTagBits = 48;
 /// The end of an operation.
 struct Completion {
   Tag tag = 0;
-  Refusal refused = Refusal::kNone;  // kNone: done. Of a removal, else: the rule is as it was.
+  // kNone: done. Of a removal, else: the rule is there still; it may be tried again while the rule
+  // has a handle, else only a restart of the card takes it.
+  Refusal refused = Refusal::kNone;
+};
+
+/// What became of an attempt to put a card into its first state.
+enum class Restart : std::uint8_t {
+  kDone,
+  kWaits,    // For rules that are on their way: they could come afterwards.
+  kKept,     // The card did not let all of its rules go. Nobody can name them any more.
+  kRefused,  // It has let them go, but takes no guards.
 };
 
 class Card {
@@ -55,6 +66,13 @@ class Card {
   /// To be called when a removal has ended well: no packet takes the rule any more. \param counters
   /// receives its final counts.
   virtual void finish_removed(CardRule& rule, CardCounters& counters) = 0;
+  /// The rule has gone with a reset of the card: what is kept for it is given up, sooner or later.
+  virtual void forget(CardRule& rule) = 0;
+  /// Goes on giving up what rules have left behind, a portion in each call. \return whether there
+  /// was any.
+  virtual bool tidy() = 0;
+  /// No place on the card is taken by a rule that it has refused.
+  [[nodiscard]] virtual bool is_tidy() const = 0;
   /// How many more operations may be begun before completions are taken.
   [[nodiscard]] virtual std::size_t room() const = 0;
   /// Sends on what has been begun.
@@ -72,8 +90,8 @@ class Card {
   /// Whether the card has been reset since this was last asked: all rules are gone.
   [[nodiscard]] virtual bool take_reset() = 0;
   /// Puts the card into its first state, without flows' rules; what was under way is forgotten.
-  /// \return false if it cannot be used, or not yet.
-  [[nodiscard]] virtual bool restart() = 0;
+  /// Handles are void afterwards, but for counters' that outlive their rules.
+  [[nodiscard]] virtual Restart restart() = 0;
   /// Whether rules that were on their way at a reset may still come.
   [[nodiscard]] virtual bool has_leftovers() const = 0;
 };

@@ -39,6 +39,7 @@ bool Engine::turn(Nanos now) {
     recover(now);
     has_worked = true;
   }
+  if (must_start_over_ && is_card_usable_ && now >= next_start_over_) start_over(now);
   if (!is_card_usable_ && now >= next_restart_) restart(now);
   const auto worker_count = static_cast<std::uint16_t>(workers_.size());
   for (std::uint16_t worker = 0; worker < worker_count; ++worker) {
@@ -52,6 +53,7 @@ bool Engine::turn(Nanos now) {
   // What was still on its way to the card when it was switched off.
   if (!is_enabled_ && !installed_.empty()) set_enabled(false);
   if (!stuck_.empty() && now >= next_retry_) retry_stuck(now);
+  has_worked = card_.tidy() || has_worked;
   has_worked = audit(now) || has_worked;
   has_worked = look_around(now) || has_worked;
   return read_counters(now) || has_worked;

@@ -35,6 +35,8 @@ struct EngineConfig {
   std::uint32_t max_rules_per_eni = 0;      // 0: no limit.
   Nanos reading_every = kNanosPerSecond;    // Each rule's counter.
   Nanos retry_every = 10 * kNanosPerMilli;  // Removals that the card refused, and its restart.
+  // All rules are flushed for one that only a flush takes, at most so often.
+  Nanos start_over_every = kNanosPerSecond;
   AuditConfig audit;
 };
 
@@ -47,7 +49,8 @@ struct EngineStats {
   std::uint64_t resets = 0;
   std::uint64_t counts_lost = 0;  // Rules that went with one: what they had counted since their
                                   // last reading nobody knows.
-  std::uint64_t restart_failures = 0;  // After them: the card refused the guards.
+  std::uint64_t start_overs = 0;  // All rules were flushed, as one could not be removed any more.
+  std::uint64_t restart_failures = 0;  // After either: the card was not ready, or refused guards.
   std::uint64_t repaired = 0;          // Rules that did not take their packets, or are wrong:
   std::uint64_t wrong = 0;             // the audit found that they do something else.
   std::uint64_t audited = 0;           // Rules that it found right.
@@ -85,7 +88,16 @@ class Engine final {
   [[nodiscard]] bool is_enabled() const { return is_enabled_; }
 
   /// Nothing is on the card, or on its way, but what it does not let go.
-  [[nodiscard]] bool is_empty() const { return installed_.empty() && under_way_.empty(); }
+  [[nodiscard]] bool is_empty() const {
+    return installed_.empty() && under_way_.empty() && card_.is_tidy();
+  }
+  /// The same, without exception.
+  [[nodiscard]] bool is_clean() const {
+    return is_empty() && stuck_.empty() && audit_.watch_count() == 0;
+  }
+  [[nodiscard]] std::size_t watch_count() const { return audit_.watch_count(); }
+  /// Whether the card is in a known state and has its guards.
+  [[nodiscard]] bool is_card_usable() const { return is_card_usable_; }
 
   [[nodiscard]] const EngineStats& stats() const { return stats_; }
   /// Whether the counters of all rules that may take packets are read.
@@ -118,7 +130,7 @@ class Engine final {
   struct Record {
     CardRule rule;
     CardCounters seen;  // At the last reading.
-    CardCounters last;  // Of a removal under way, if the counter goes with the rule.
+    CardCounters last;  // Of a removal under way: what is known, if the counter goes with the rule.
     Nanos sent = 0;     // The order.
     Nanos read_at = 0;
     Nanos last_hit = 0;
@@ -178,7 +190,10 @@ class Engine final {
   [[nodiscard]] bool is_hidden_by_stuck(const Rule& rule);
   void retry_stuck(Nanos now);
   void recover(Nanos now);
+  void start_over(Nanos now);
+  void give_up_all();
   void restart(Nanos now);
+  void release_stuck(Nanos now);
 
   // All the time.
   [[nodiscard]] const Ref* find_coldest(float below, Nanos now);
@@ -238,6 +253,8 @@ class Engine final {
   std::vector<Round> rounds_;  // By worker.
   Nanos looked_at_ = 0;
   Nanos next_restart_ = 0;
+  Nanos restart_pause_ = 0;
+  Nanos next_start_over_ = 0;
   std::size_t reading_cursor_ = 0;
   Nanos last_turn_ = 0;
   Nanos next_retry_ = 0;
@@ -247,6 +264,7 @@ class Engine final {
   std::uint32_t random_ = 0x9e3779b9;
   bool is_enabled_ = true;
   bool is_card_usable_ = true;
+  bool must_start_over_ = false;  // Some stuck rule has no handle.
 };
 
 }  // namespace gannet::offload

@@ -6,13 +6,17 @@
 #include "flows/offload/watch_pattern.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
+#include <utility>
 
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
 namespace gannet::offload {
 namespace {
+
+constexpr std::size_t kEndedCountersPerCall = 256;
 
 int on_reset(std::uint16_t, rte_eth_event_type, void* flag, void*) {
   static_cast<std::atomic<bool>*>(flag)->store(true, std::memory_order_release);
@@ -57,14 +61,17 @@ Result<std::unique_ptr<FlowCard>> FlowCard::open(std::vector<std::uint16_t> port
   card->find_queue(flow_queue_size);
   card->guards_ = std::make_unique<GuardRules>(proxy, card->ports_, guards, card->can_);
   card->watch_resets();
-  if (!card->restart()) {
-    return fail("the card refuses the guard rules (" + std::string(rte_strerror(rte_errno)) +
-                "), so nothing can be offloaded");
-  }
-  return card;
+  const Restart restarted = card->restart();
+  if (restarted == Restart::kDone) return card;
+  return fail(std::string("the card ") +
+              (restarted == Restart::kKept ? "does not let rules go" : "refuses the guard rules") +
+              " (" + rte_strerror(rte_errno) + "), so nothing can be offloaded");
 }
 
 FlowCard::~FlowCard() {
+  for (std::size_t i = ended_counters_.size(); i != 0; i -= std::min(i, kEndedCountersPerCall)) {
+    tidy();
+  }
   if (is_watching_) {
     rte_eth_dev_callback_unregister(proxy_, RTE_ETH_EVENT_INTR_RESET, &on_reset, &has_been_reset_);
   }
@@ -126,11 +133,9 @@ Refusal FlowCard::begin_insert(const Rule& rule, CardRule& out, Tag tag) {
 }
 
 // A flow queue tells that a rule has been refused, but not why. Whether there is room the card says
-// when it is asked for its opinion of the same rule.
+// when it is asked for its opinion of the same rule. What is left of the rule is the queue's.
 Refusal FlowCard::finish_refused(const Rule& rule, CardRule& on_card, Refusal refused) {
-  TemplateQueue::give_back(on_card);
-  on_card.flow = on_card.table = nullptr;
-  end_counter(on_card);
+  queue_->discard(std::exchange(on_card, {}));
   if (compile(rule, nullptr) != Refusal::kNone) return refused;
   const rte_flow_attr attributes = flow_attributes();
   rte_flow_error error{};
@@ -153,12 +158,45 @@ void FlowCard::finish_removed(CardRule& rule, CardCounters& counters) {
   rule = {};
 }
 
-void FlowCard::end_counter(CardRule& rule) {
-  if (rule.counter == nullptr) return;
+// \return false if something on the card still uses it.
+bool FlowCard::try_end(rte_flow_action_handle* counter) {
   rte_flow_error error{};
-  rte_flow_action_handle_destroy(proxy_, static_cast<rte_flow_action_handle*>(rule.counter),
-                                 &error);
-  rule.counter = nullptr;
+  return rte_flow_action_handle_destroy(proxy_, counter, &error) == 0 || rte_errno != EBUSY;
+}
+
+void FlowCard::end_counter(CardRule& rule) {
+  auto* const counter = static_cast<rte_flow_action_handle*>(std::exchange(rule.counter, nullptr));
+  if (counter != nullptr && !try_end(counter)) ended_counters_.push_back(counter);
+}
+
+// A reset may take a million rules: their counters have time.
+void FlowCard::forget(CardRule& rule) {
+  if (rule.counter != nullptr) {
+    ended_counters_.push_back(static_cast<rte_flow_action_handle*>(rule.counter));
+  }
+  rule = {};
+}
+
+bool FlowCard::tidy() {
+  bool has_worked = false;
+  for (CardRule rule; queue_->take_discarded(rule);) {
+    TemplateQueue::give_back(rule);
+    end_counter(rule);
+    has_worked = true;
+  }
+  // Rules that may still come, or have been kept, use theirs.
+  if (must_flush_ || queue_->has_leftovers()) return has_worked;
+  const std::size_t count = std::min(ended_counters_.size(), kEndedCountersPerCall);
+  for (std::size_t i = 0; i < count; ++i) {
+    rte_flow_action_handle* const counter = ended_counters_.front();
+    ended_counters_.pop_front();
+    if (try_end(counter)) {
+      has_worked = true;
+    } else {
+      ended_counters_.push_back(counter);
+    }
+  }
+  return has_worked;
 }
 
 Refusal FlowCard::watch(const Rule& rule, CardRule& out) {
@@ -181,6 +219,7 @@ bool FlowCard::read(const CardRule& rule, CardCounters& counters) {
   rte_flow_query_count count{};
   rte_flow_error error{};
   int failed = 0;
+  if (!rule.is_there()) return false;
   if (rule.counter != nullptr) {
     failed = rte_flow_action_handle_query(
         proxy_, static_cast<const rte_flow_action_handle*>(rule.counter), &count, &error);
@@ -197,14 +236,21 @@ bool FlowCard::read(const CardRule& rule, CardCounters& counters) {
 
 bool FlowCard::take_reset() { return has_been_reset_.exchange(false, std::memory_order_acquire); }
 
-// A rule that was on its way may come after a flush, and would be nobody's.
-bool FlowCard::restart() {
+// A rule that was on its way may come after a flush, and would be nobody's. A flush that fails has
+// taken all handles, but not all rules ("the port must be assumed to be in an inconsistent state",
+// rte_flow.h): nothing is built on that.
+Restart FlowCard::restart() {
   queue_->forget();
-  if (queue_->has_leftovers()) return false;
+  if (queue_->has_leftovers()) return Restart::kWaits;
   rte_flow_error error{};
-  rte_flow_flush(proxy_, &error);
+  must_flush_ = rte_flow_flush(proxy_, &error) != 0;
+  if (must_flush_) {
+    ++flush_failures_;
+    guards_->lose();
+    return Restart::kKept;
+  }
   guards_->forget();
-  return guards_->put();
+  return guards_->put() ? Restart::kDone : Restart::kRefused;
 }
 
 }  // namespace gannet::offload

@@ -14,6 +14,7 @@
 #include "flows/offload/rule_queue.hpp"
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -36,6 +37,9 @@ class FlowCard final : public Card {
   [[nodiscard]] Refusal finish_refused(const Rule& rule, CardRule& on_card,
                                        Refusal refused) override;
   void finish_removed(CardRule& rule, CardCounters& counters) override;
+  void forget(CardRule& rule) override;
+  bool tidy() override;
+  [[nodiscard]] bool is_tidy() const override { return queue_->discard_count() == 0; }
   [[nodiscard]] std::size_t room() const override { return queue_->room(); }
   void push() override { queue_->push(); }
   [[nodiscard]] unsigned pull(std::span<Completion> completions) override {
@@ -45,7 +49,7 @@ class FlowCard final : public Card {
   [[nodiscard]] bool end_watch(CardRule& watch) override;
   [[nodiscard]] bool read(const CardRule& rule, CardCounters& counters) override;
   [[nodiscard]] bool take_reset() override;
-  [[nodiscard]] bool restart() override;
+  [[nodiscard]] Restart restart() override;
   [[nodiscard]] bool has_leftovers() const override { return queue_->has_leftovers(); }
 
   [[nodiscard]] const Capabilities& capabilities() const { return can_; }
@@ -54,6 +58,10 @@ class FlowCard final : public Card {
   /// Whether rules go through template tables.
   [[nodiscard]] bool has_templates() const { return can_.has(Ability::templates); }
   [[nodiscard]] std::size_t table_count() const { return queue_->table_count(); }
+  /// Times that the card has kept rules which it should have flushed.
+  [[nodiscard]] std::uint64_t flush_failures() const { return flush_failures_; }
+  /// Counters that have not been given back to the card.
+  [[nodiscard]] std::size_t ended_counter_count() const { return ended_counters_.size(); }
 
  private:
   FlowCard(std::vector<std::uint16_t> ports, const GuardConfig& guards)
@@ -61,6 +69,7 @@ class FlowCard final : public Card {
 
   [[nodiscard]] rte_flow_action_handle* make_counter();
   void end_counter(CardRule& rule);
+  bool try_end(rte_flow_action_handle* counter);
   [[nodiscard]] Refusal compile(const Rule& rule, const rte_flow_action_handle* counter);
   void find_queue(std::uint32_t flow_queue_size);
   [[nodiscard]] bool is_small_enough(const Rule& rule) const;
@@ -76,6 +85,9 @@ class FlowCard final : public Card {
   std::atomic<bool> has_been_reset_{
       false};  // Set by the device's event (release), taken by acquire.
   bool is_watching_ = false;
+  std::deque<rte_flow_action_handle*> ended_counters_;  // Of rules that have gone: to be destroyed.
+  std::uint64_t flush_failures_ = 0;
+  bool must_flush_ = false;  // The last flush has failed.
   Pattern pattern_;
   Actions actions_;
 };

@@ -135,10 +135,14 @@ bool GuardRules::take_away() {
   return true;
 }
 
-void GuardRules::forget() {
+void GuardRules::lose() {
   ++age_;
   is_complete_ = false;
   places_.clear();
+}
+
+void GuardRules::forget() {
+  lose();
   drop_counters();
 }
 

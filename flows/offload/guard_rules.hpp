@@ -46,6 +46,8 @@ class GuardRules final {
   [[nodiscard]] bool take_away();
   /// The card has lost them all.
   void forget();
+  /// Their handles are void, while the card may have kept some.
+  void lose();
   /// Those of an aim, and what counts what they have sent: away and back again, during which
   /// nothing is let through. \return false if the card refuses one, or keeps one: put() again.
   [[nodiscard]] bool renew(GuardAim aim);

@@ -22,8 +22,15 @@ class RuleQueue {
   /// Else nothing is left of it.
   [[nodiscard]] virtual Refusal begin_create(const Pattern& pattern, const Actions& actions,
                                              CardRule& out, Tag tag) = 0;
-  /// Begins to take a rule out of force; a completion follows in any case.
+  /// Begins to take a rule out of force; a completion follows in any case. The rule has a handle
+  /// afterwards if nothing has been begun.
   virtual void begin_destroy(CardRule& rule, Tag tag) = 0;
+  /// Takes over a rule whose creation has ended badly: its handle has to be destroyed all the same.
+  virtual void discard(const CardRule& rule) = 0;
+  /// Gives one back of which no handle is left. \return false if there is none.
+  [[nodiscard]] virtual bool take_discarded(CardRule& rule) = 0;
+  /// Rules that have been taken over and not given back.
+  [[nodiscard]] virtual std::size_t discard_count() const = 0;
   /// How many more operations may be begun now.
   [[nodiscard]] virtual std::size_t room() const = 0;
   /// Sends on what has been begun.
@@ -52,6 +59,9 @@ class PlainQueue final : public RuleQueue {
   [[nodiscard]] Refusal begin_create(const Pattern& pattern, const Actions& actions, CardRule& out,
                                      Tag tag) override;
   void begin_destroy(CardRule& rule, Tag tag) override;
+  void discard(const CardRule&) override {}  // A creation that fails leaves no handle.
+  [[nodiscard]] bool take_discarded(CardRule&) override { return false; }
+  [[nodiscard]] std::size_t discard_count() const override { return 0; }
   [[nodiscard]] std::size_t room() const override { return kMaxUnderWay - ended_.size(); }
   void push() override {}
   [[nodiscard]] unsigned pull(std::span<Completion> completions) override;

@@ -12,6 +12,8 @@ namespace gannet::offload {
 namespace {
 
 constexpr std::uint32_t kQueue = 0;
+// Tags of the queue's own operations; no worker has this number.
+constexpr Tag kDiscardTag = Tag{0xffff} << 32;
 // Rules of a shape's first table; each next one has twice as many. Cards reserve memory for them.
 constexpr std::uint32_t kFirstTable = 8'192;
 constexpr std::uint32_t kLargestTable = 1U << 20;
@@ -169,11 +171,54 @@ void TemplateQueue::begin_destroy(CardRule& rule, Tag tag) {
   const int status = rte_flow_async_destroy(port_, kQueue, &kPostponed,
                                             static_cast<rte_flow*>(rule.flow), mark(tag), &error);
   if (status != 0) return ended_.push_back({tag, Refusal::stale_rule});
+  rule.flow = nullptr;
   ++under_way_;
   has_postponed_ = true;
 }
 
+// \return false if the port may take it later.
+bool TemplateQueue::begin_discard(const CardRule& rule) {
+  std::uint32_t place = static_cast<std::uint32_t>(discarding_.size());
+  if (free_places_.empty()) {
+    discarding_.emplace_back();
+  } else {
+    place = free_places_.back();
+    free_places_.pop_back();
+  }
+  discarding_[place] = rule;
+  ++discarding_count_;
+  rte_flow_error error{};
+  if (rte_flow_async_destroy(port_, kQueue, &kPostponed, static_cast<rte_flow*>(rule.flow),
+                             mark(kDiscardTag | place), &error) == 0) {
+    ++under_way_;
+    has_postponed_ = true;
+    return true;
+  }
+  const bool may_pass = rte_errno == EAGAIN || rte_errno == EBUSY || rte_errno == ENOMEM;
+  finish_discard(place, false);
+  if (may_pass) discarded_.pop_back();
+  return !may_pass;
+}
+
+// What could not be destroyed keeps its place in the table until all is flushed.
+void TemplateQueue::finish_discard(std::uint32_t place, bool is_done) {
+  CardRule rule = std::exchange(discarding_[place], {});
+  rule.flow = nullptr;
+  if (!is_done) rule.table = nullptr;
+  discarded_.push_back(rule);
+  free_places_.push_back(place);
+  --discarding_count_;
+}
+
+bool TemplateQueue::take_discarded(CardRule& rule) {
+  if (discarded_.empty()) return false;
+  rule = discarded_.back();
+  discarded_.pop_back();
+  return true;
+}
+
 void TemplateQueue::push() {
+  while (!to_discard_.empty() && begin_discard(to_discard_.back())) to_discard_.pop_back();
   if (!has_postponed_) return;
   rte_flow_error error{};
   // What the port does not take now, it takes with the next push.
@@ -201,9 +246,13 @@ unsigned TemplateQueue::pull(std::span<Completion> completions) {
         continue;
       }
       --under_way_;
-      completions[count++] = {
-          mark & ((std::uint64_t{1} << kTagBits) - 1),
-          results[i].status == RTE_FLOW_OP_SUCCESS ? Refusal::kNone : Refusal::insert_failed};
+      const Tag tag = mark & ((std::uint64_t{1} << kTagBits) - 1);
+      const bool is_done = results[i].status == RTE_FLOW_OP_SUCCESS;
+      if ((tag & kDiscardTag) == kDiscardTag) {
+        finish_discard(static_cast<std::uint32_t>(tag), is_done);
+      } else {
+        completions[count++] = {tag, is_done ? Refusal::kNone : Refusal::insert_failed};
+      }
     }
   }
   return count;
@@ -214,9 +263,19 @@ void TemplateQueue::give_back(const CardRule& rule) {
 }
 
 void TemplateQueue::forget() {
+  for (CardRule& rule : to_discard_) {
+    rule.flow = rule.table = nullptr;
+    discarded_.push_back(rule);
+  }
+  to_discard_.clear();
   push();
+  // Repeated calls have nothing to forget: the epoch has only so many bits.
+  if (under_way_ != 0) ++epoch_;
   leftovers_ += std::exchange(under_way_, 0);
-  ++epoch_;
+  for (std::uint32_t place = 0; discarding_count_ != 0; ++place) {
+    const CardRule& rule = discarding_[place];
+    if (rule.is_there()) finish_discard(place, false);
+  }
   ended_.clear();
   // Most of them have ended with the reset.
   std::array<Completion, 1> none;

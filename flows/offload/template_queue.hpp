@@ -3,12 +3,18 @@
 // one pattern template, one actions template and tables made of them, which grow in number as they
 // fill; rules are created and destroyed through one flow queue, many at once, without waiting.
 //
+// A handle that a creation has given must be destroyed even if the card then refuses the rule, and
+// from the call that destroys it on it is void, whatever becomes of the rule (DPDK's programmer's
+// guide, "Asynchronous operations"; rte_flow.h). So the queue destroys what has been refused, and a
+// removal that the card does not carry out cannot be repeated: only a flush takes the rule then.
+//
 // The queue belongs to the port and must have been configured before the port was started
 // (dataplane/port.cpp). Offload thread only.
 #pragma once
 
 #include "flows/offload/rule_queue.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -35,8 +41,14 @@ class TemplateQueue final : public RuleQueue {
   [[nodiscard]] Refusal begin_create(const Pattern& pattern, const Actions& actions, CardRule& out,
                                      Tag tag) override;
   void begin_destroy(CardRule& rule, Tag tag) override;
+  void discard(const CardRule& rule) override { to_discard_.push_back(rule); }
+  [[nodiscard]] bool take_discarded(CardRule& rule) override;
+  [[nodiscard]] std::size_t discard_count() const override {
+    return to_discard_.size() + discarding_count_ + discarded_.size();
+  }
   [[nodiscard]] std::size_t room() const override {
-    return size_ - under_way_ - leftovers_ - ended_.size();
+    const std::size_t taken = under_way_ + leftovers_ + ended_.size() + to_discard_.size();
+    return size_ - std::min<std::size_t>(size_, taken);
   }
   void push() override;
   [[nodiscard]] unsigned pull(std::span<Completion> completions) override;
@@ -81,11 +93,19 @@ class TemplateQueue final : public RuleQueue {
   [[nodiscard]] Shape* obtain_shape(const Pattern& pattern, const Actions& actions);
   [[nodiscard]] Table* obtain_table(Shape& shape);
   [[nodiscard]] void* mark(Tag tag) const;
+  [[nodiscard]] bool begin_discard(const CardRule& rule);
+  void finish_discard(std::uint32_t place, bool is_done);
 
   std::uint16_t port_;
   std::uint32_t size_;
   std::vector<std::unique_ptr<Shape>> shapes_;
   std::vector<Completion> ended_;  // Operations that the port has refused at once.
+  // Refused rules: to be destroyed, being destroyed (by place, of which some are free), destroyed.
+  std::vector<CardRule> to_discard_;
+  std::vector<CardRule> discarding_;
+  std::vector<std::uint32_t> free_places_;
+  std::vector<CardRule> discarded_;
+  std::uint32_t discarding_count_ = 0;
   std::uint32_t under_way_ = 0;
   std::uint32_t leftovers_ = 0;  // Operations of earlier epochs without a result.
   std::uint16_t epoch_ = 0;      // Of resets: results of an earlier one are nobody's.

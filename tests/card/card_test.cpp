@@ -328,6 +328,7 @@ TEST_P(EitherWay, ComesBackAfterAReset) {  // O12
   bench->reset_card();
   send_flows(*bench, 50, 40);
   EXPECT_EQ(bench->offload()->status().stats.resets, 1u);
+  EXPECT_EQ(bench->offload()->status().stats.counts_lost, 50u);
   EXPECT_EQ(rules(*bench), 50u);
   EXPECT_EQ(bench->drops().size(), 0u);
   EXPECT_FALSE(comes_to_software(*bench, "vm1", from_vm1(kInternet).udp(1'000, 53).bytes()));

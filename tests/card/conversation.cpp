@@ -56,7 +56,8 @@ std::string world_policy(bool locked) {
 }
 
 std::unique_ptr<BenchSwitch> make_world(const std::string& card, const std::string& host_yaml,
-                                        unsigned worker_count, bool is_live, Nanos look_round) {
+                                        unsigned worker_count, bool is_live, Nanos look_round,
+                                        std::chrono::milliseconds card_patience) {
   BenchConfig config;
   config.vm_ports = {"vm1", "vm2"};
   config.card = card;
@@ -64,6 +65,7 @@ std::unique_ptr<BenchSwitch> make_world(const std::string& card, const std::stri
   config.worker_count = worker_count;
   config.is_live = is_live;
   config.look_round = look_round;
+  config.card_patience = card_patience;
   config.seed = flows::HashSeed{{1, 2, 3, 4}};
   auto bench = BenchSwitch::create(config);
   if (!bench) {

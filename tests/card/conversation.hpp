@@ -37,10 +37,10 @@ inline constexpr std::uint32_t kOtherVni = 5'002;
 [[nodiscard]] std::string world_policy(bool locked = false);
 
 /// A switch with that policy in force. \param card devargs of the card; empty: none.
-[[nodiscard]] std::unique_ptr<BenchSwitch> make_world(const std::string& card,
-                                                      const std::string& host_yaml = {},
-                                                      unsigned worker_count = 1,
-                                                      bool is_live = false, Nanos look_round = 0);
+[[nodiscard]] std::unique_ptr<BenchSwitch> make_world(
+    const std::string& card, const std::string& host_yaml = {}, unsigned worker_count = 1,
+    bool is_live = false, Nanos look_round = 0,
+    std::chrono::milliseconds card_patience = std::chrono::seconds(5));
 
 /// Frames as the VMs send them, to their gateway.
 [[nodiscard]] Packet from_vm1(const IpAddress& to, IpFields fields = {});

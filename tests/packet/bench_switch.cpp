@@ -113,6 +113,7 @@ Result<void> BenchSwitch::open(const BenchConfig& config) {
   if (card_) {
     control::OffloadManagerConfig offload = control::offload_config_of(host_);
     offload.has_own_thread = is_live_;
+    offload.withdrawal_patience = config.card_patience;
     if (!is_live_) offload.engine.reading_every = kReadingEvery;
     if (config.look_round != 0) offload.engine.audit.round = config.look_round;
     auto manager = control::OffloadManager::create(offload, *dataplane_);

@@ -12,6 +12,7 @@
 #include "tests/support/packet_builder.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,8 +34,9 @@ struct BenchConfig {
   // The ports are the wires of an emulated card with these devargs ("profile=unlimited"); empty:
   // there is no card.
   std::string card;
-  Nanos look_round = 0;                 // Of the audit at all slots; 0: as ever.
-  std::optional<flows::HashSeed> seed;  // The same in two switches: the same NAT ports.
+  Nanos look_round = 0;                            // Of the audit at all slots; 0: as ever.
+  std::optional<flows::HashSeed> seed;             // The same in two switches: the same NAT ports.
+  std::chrono::milliseconds card_patience{5'000};  // Of the switch with its card when it leaves it.
 };
 
 /// How a frame lies in memory, and what the card says of it.
