@@ -8,8 +8,9 @@
 // one another waits: an order for a rule with an operation under way, and one that would insert
 // what a rule on its way out still matches, hold up the orders behind them.
 //
-// engine.cpp has the orders, engine_rules.cpp the life of a rule, engine_upkeep.cpp what goes on
-// all the time: counters, audit, next hops; engine_looks.cpp compares with what workers know.
+// engine.cpp has the orders, engine_rules.cpp the life of a rule, engine_recovery.cpp what follows
+// when the card loses rules or keeps them, engine_upkeep.cpp what goes on all the time: counters,
+// audit, next hops; engine_looks.cpp compares with what workers know.
 //
 // One thread calls turn() and settle(); the other functions may be called by the control thread in
 // between, under the same lock (control/offload_manager.hpp).
