@@ -154,7 +154,8 @@ bool OffloadManager::set_enabled(bool is_enabled) {
   bool was_enabled = false;
   const bool is_done = with_engine([&] {
     was_enabled = engine_->is_enabled();
-    if (is_enabled && !(engine_->is_card_usable() && card_->guards().put())) return false;
+    // A card that is not in use yet gets its guards when it is.
+    if (is_enabled && engine_->is_card_usable() && !card_->guards().put()) return false;
     engine_->set_enabled(is_enabled);
     return true;
   });

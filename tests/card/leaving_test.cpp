@@ -158,7 +158,10 @@ TEST(Leaving, ACardThatDoesNotFlushIsNotUsed) {
   send_flows(*bench, kFlows, 40);
   EXPECT_EQ(rules(*bench), 0u);
   EXPECT_FALSE(bench->offload()->status().is_card_usable);
-  EXPECT_FALSE(bench->offload()->set_enabled(true));
+  bench->offload()->set_enabled(false);
+  EXPECT_TRUE(bench->offload()->set_enabled(true));  // Once the card is in use again.
+  send_flows(*bench, kFlows, 2);
+  EXPECT_EQ(rules(*bench), 0u);
   bench->set_card_fault("destroy_percent", "0");
   bench->advance(kNanosPerSecond);
   send_flows(*bench, kFlows, 40);
