@@ -83,8 +83,8 @@ class BenchSwitch final {
   /// Packets that the card has carried by itself, as far as its counters have been read.
   [[nodiscard]] std::uint64_t card_count() const;
   /// What differs between the frames on the wires and the counters of workers and card together, or
-  /// between what the two sides of offload know of its rules; empty if nothing does. Takes all rules from the card first, so that every counter has been
-  /// read (O7).
+  /// between what the two sides of offload know of its rules; empty if nothing does. Takes all
+  /// rules from the card first, so that every counter has been read (O7).
   [[nodiscard]] std::string miscounted();
   /// Sets a fault of the card.
   void set_card_fault(const std::string& name, const std::string& value);
