@@ -161,12 +161,13 @@ bool OffloadManager::set_enabled(bool is_enabled) {
   });
   if (!is_enabled) {
     await([this] { return engine_->is_empty(); });
-    with_engine([this] {
+    return with_engine([this] {
       // What the card keeps now it is asked for again (keep_guards).
       if (engine_->is_empty()) static_cast<void>(card_->guards().take_away());
+      return engine_->is_clean() && card_->guards().count() == 0;
     });
   }
-  if (!is_done || !is_enabled || was_enabled) return is_done;
+  if (!is_done || was_enabled) return is_done;
   for (unsigned i = 0; i < dataplane_.worker_count(); ++i) {
     OfferAgainCommand again;
     dataplane_.execute(i, again);

@@ -46,8 +46,8 @@ class OffloadManager final {
   /// Everything below: control thread.
 
   /// Off: every rule is taken out, guards too, flows go on in software; returns when the card has
-  /// let them go. On: flows may ask again. \return false if the card refuses the guards: it stays
-  /// off.
+  /// let them go. \return false if it keeps some, as status() says; they are asked for again.
+  /// On: flows may ask again. \return false if the card refuses the guards: it stays off.
   bool set_enabled(bool is_enabled);
 
   struct Status {

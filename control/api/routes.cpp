@@ -471,10 +471,19 @@ ApiResponse ApiRoutes::set_offload(const ApiRequest& request) {
   if (controller_.offload() == nullptr) return refuse("there is no card that can hold rules", 409);
   const std::string mode = query(request, "mode");
   if (mode != "auto" && mode != "disabled") return refuse("mode is auto or disabled");
-  if (!controller_.offload()->set_enabled(mode == "auto")) {
-    return refuse("the card refuses the guard rules: offload stays disabled", 503);
+  if (controller_.offload()->set_enabled(mode == "auto")) {
+    return answer({{"ok", true}, {"mode", mode}});
   }
-  return answer({{"ok", true}, {"mode", mode}});
+  if (mode == "auto") {
+    return refuse("the card refuses the guard rules: offload stays disabled; say it again", 503);
+  }
+  const OffloadManager::Status status = controller_.offload()->status();
+  return refuse(
+      fmt::format("offload is disabled, but the card has not let go of {} rules of flows and {} "
+                  "guards, and may go on forwarding their packets; it is asked again, and 'show "
+                  "offload' says when they have gone",
+                  status.stuck.size() + status.under_way_count, status.guard_count),
+      503);
 }
 
 ApiResponse ApiRoutes::confirm() {

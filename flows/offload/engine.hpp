@@ -259,6 +259,9 @@ class Engine final {
   std::size_t reading_cursor_ = 0;
   Nanos last_turn_ = 0;
   Nanos next_retry_ = 0;
+  Nanos retry_pause_ = 0;  // Grows while the card lets none go.
+  static constexpr std::size_t kNeverRetried = ~std::size_t{0};
+  std::size_t stuck_at_retry_ = kNeverRetried;  // How many there were at the last one.
   double readings_due_ = 0;
   std::uint32_t seen_mac_changes_ = 0;
   std::size_t retry_cursor_ = 0;

@@ -9,12 +9,17 @@ namespace {
 
 // A card that does not come back is asked no more often: a flush may take it long.
 constexpr Nanos kMaxRestartPause = 100 * kNanosPerMilli;
+// Nor is one that keeps all its rules: thousands of them may be asked for each time.
+constexpr Nanos kMaxRetryPause = kNanosPerSecond;
 
 }  // namespace
 
 // A part of them each time, if they are many.
 void Engine::retry_stuck(Nanos now) {
-  next_retry_ = now + config_.retry_every;
+  const bool has_let_go = stuck_.size() < stuck_at_retry_;
+  retry_pause_ = has_let_go ? config_.retry_every : std::min(2 * retry_pause_, kMaxRetryPause);
+  next_retry_ = now + retry_pause_;
+  stuck_at_retry_ = stuck_.size();
   const std::size_t room = card_.room() - std::min(card_.room(), to_remove_.size());
   const std::size_t count = std::min(room, stuck_.size());
   for (std::size_t i = 0; i < count; ++i) {

@@ -62,6 +62,20 @@ TEST_P(Leaving, ARefusedRuleLeavesNothing) {  // O10, O20
   EXPECT_EQ(rules(*bench), 0u);
 }
 
+// Who switches offload off is told if the card goes on by itself. (O11)
+TEST_P(Leaving, SwitchingOffSaysThatTheCardKeepsSomething) {
+  const auto bench = make_world(GetParam());
+  const Bytes request = from_remote(*bench, kVm1Mac, kVm1).udp(2000, 53).bytes();
+  for (int i = 0; i < 2; ++i) pass(*bench, "uplink", request, "vm1");
+  ASSERT_EQ(rules(*bench), 1u);
+  bench->set_card_fault("destroy_percent", "100");
+  EXPECT_FALSE(bench->offload()->set_enabled(false));
+  bench->set_card_fault("destroy_percent", "0");
+  for (int i = 0; i < 20; ++i) bench->advance(100 * kNanosPerMilli);
+  EXPECT_EQ(card_of(*bench).rules_in_use, 0u);
+  EXPECT_TRUE(bench->offload()->set_enabled(false));
+}
+
 // A rule that the card does not let go is seen, among the flows and by whoever waits for a receipt,
 // until it has gone. Where rules go through a flow queue only a flush takes it. (O11, O14)
 TEST_P(Leaving, OneThatTheCardKeepsIsSeenUntilItHasGone) {
@@ -84,7 +98,7 @@ TEST_P(Leaving, OneThatTheCardKeepsIsSeenUntilItHasGone) {
   EXPECT_EQ(bench->offload()->status().flush_failures > 1, is_asynchronous());
 
   bench->set_card_fault("destroy_percent", "0");
-  for (int i = 0; i < 20; ++i) bench->advance(10 * kNanosPerMilli);
+  for (int i = 0; i < 20; ++i) bench->advance(100 * kNanosPerMilli);
   EXPECT_EQ(bench->offload()->conforming_generation(), bench->controller().generation());
   EXPECT_TRUE(control::stuck_rules(bench->controller()).empty());
   EXPECT_TRUE(bench->offload()->status().is_card_usable);
