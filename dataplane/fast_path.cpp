@@ -7,6 +7,7 @@ namespace gannet::dataplane {
 namespace {
 
 constexpr unsigned kPrefetchAhead = 4;
+static_assert(Transmitter::kLaneRoom >= FastPath::kBurst);
 constexpr std::uint64_t kMacMask = 0xffff'ffff'ffff;
 
 std::uint64_t destination_mac(const std::uint8_t* frame) {

@@ -30,6 +30,7 @@ void Transmitter::close_lane(Lane lane, std::uint16_t ingress_port) {
   std::fill(queue.ingress_ports + queue.count, queue.ingress_ports + lane.count, ingress_port);
   queue.count = lane.count;
   list(queue, port);
+  if (queue.count == kBurst) flush_port(port);  // push() counts on room for one more.
 }
 
 void Transmitter::send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port,

@@ -41,7 +41,7 @@ class Transmitter final {
     void push(rte_mbuf* packet) { packets[count++] = packet; }
   };
   static constexpr std::uint32_t kNoLane = 0xffff'ffff;
-  static constexpr unsigned kLaneRoom = kBurst / 2;
+  static constexpr unsigned kLaneRoom = kBurst / 2;  // At least FastPath::kBurst.
 
   /// Closes a lane, with packets that came in by `ingress_port`, and opens that of another port.
   /// \return none if each packet to it has to be looked at: send() does that. While a lane is open
