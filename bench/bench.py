@@ -14,6 +14,7 @@ import time
 
 import common
 import connections
+import instructions
 import latency
 import micro
 import offload
@@ -24,7 +25,7 @@ import throughput
 
 # A benchmark is a module of its name: add_options(parser), and run(options), which returns rows.
 BENCHMARKS = {module.__name__: module
-              for module in (throughput, report, latency, connections, swap, offload, micro)}
+              for module in (throughput, report, instructions, latency, connections, swap, offload, micro)}
 EXIT_USAGE = 64
 
 
