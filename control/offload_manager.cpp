@@ -155,7 +155,8 @@ bool OffloadManager::set_enabled(bool is_enabled) {
   const bool is_done = with_engine([&] {
     was_enabled = engine_->is_enabled();
     // A card that is not in use yet gets its guards when it is.
-    if (is_enabled && engine_->is_card_usable() && !card_->guards().put()) return false;
+    const bool needs_guards = is_enabled && !was_enabled && engine_->is_card_usable();
+    if (needs_guards && !card_->guards().put()) return false;
     engine_->set_enabled(is_enabled);
     return true;
   });

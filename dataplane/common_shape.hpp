@@ -124,6 +124,13 @@ namespace detail {
   }
 }
 
+/// The length of a common IP packet, header included. \param ip its first byte.
+[[nodiscard]] inline std::uint16_t common_ip_bytes(const std::uint8_t* ip, bool is_v4) {
+  if (is_v4) return packet::header_at<packet::Ipv4Header>(ip).total_length.host();
+  return static_cast<std::uint16_t>(
+      packet::header_at<packet::Ipv6Header>(ip).payload_length.host() + 40);
+}
+
 /// What the outer headers of a common VXLAN packet say.
 struct CommonTunnel {
   Ip4 source;

@@ -21,14 +21,6 @@ std::uint8_t tos_of(const std::uint8_t* ip, bool is_v4) {
   return is_v4 ? ip[1] : static_cast<std::uint8_t>(ip[0] << 4 | ip[1] >> 4);
 }
 
-// Of a plain IP packet, header included.
-template <bool is_v4>
-std::uint16_t ip_bytes_of(const std::uint8_t* ip) {
-  if constexpr (is_v4) return packet::header_at<packet::Ipv4Header>(ip).total_length.host();
-  return static_cast<std::uint16_t>(
-      packet::header_at<packet::Ipv6Header>(ip).payload_length.host() + 40);
-}
-
 // Whether the card found a checksum wrong: such packets must not touch a connection (F38), and the
 // slow path counts them.
 bool has_bad_checksum(const rte_mbuf* packet) {
@@ -296,13 +288,12 @@ template <typename Key>
   std::uint8_t* const frame = slot.frame;
   std::uint8_t* const ip = frame + kEthernetBytes;
   std::uint8_t* const l4 = ip + (kIsV4 ? 20 : 40);
-  const std::uint8_t protocol = kIsV4 ? packet::header_at<packet::Ipv4Header>(ip).protocol
-                                      : packet::header_at<packet::Ipv6Header>(ip).next_header;
+  const std::uint8_t protocol = flow.key.protocol;
   const std::uint32_t frame_bytes = slot.frame_bytes;
   bool refreshes = true;
   if (protocol == packet::kProtoTcp) {
     const unsigned header = packet::header_at<packet::TcpHeader>(l4).header_bytes();
-    const unsigned l4_bytes = ip_bytes_of<kIsV4>(ip) - (kIsV4 ? 20 : 40);
+    const unsigned l4_bytes = common_ip_bytes(ip, kIsV4) - (kIsV4 ? 20 : 40);
     const flows::TcpVerdict verdict = connections_.track<Key>(
         ref, flows::read_segment(l4, header, l4_bytes - header), departure.ticks);
     if (!flows::passes(verdict)) return drop_segment(flow.key, verdict, burst, packet);
@@ -311,7 +302,7 @@ template <typename Key>
   flows::account(connection.shared, ref.direction(), frame_bytes, departure.ticks, refreshes);
   const std::uint8_t tos = tos_of(ip, kIsV4);
   if (flow.offload.state > flows::OffloadState::kRefused) [[unlikely]] {
-    connections_.notice<Key>(ref, {tos, ip_bytes_of<kIsV4>(ip)}, burst.policy, burst.now);
+    connections_.notice<Key>(ref, {tos, common_ip_bytes(ip, kIsV4)}, burst.policy, burst.now);
   }
 
   const std::uint16_t flags = flow.action.flags;

@@ -179,6 +179,7 @@ template <typename Key>
 void OffloadDesk::notice_stray(flows::FlowTable<Key>& table, FlowRef ref, Sight sight, Nanos now) {
   const std::uint32_t slot = slot_of<Key>(ref.connection(), ref.direction());
   flows::FlowOffload& flow = table.flow(ref).offload;
+  if (slot == kNoSlot) return;  // Nobody's belief: check() finds it.
   if (sight.ip_bytes > config_.guard_ip_bytes) return;
   const bool is_other = is_other_tos(exchange_.rule(slot), sight.tos);
   if (flow.countdown != 0xff) ++flow.countdown;
@@ -402,7 +403,8 @@ bool OffloadDesk::take(flows::FlowTable<Key>& table, const offload::Answer& answ
   }
   if (use.state == UseState::kFree || use.serial != answer.serial) return false;
   count(table, use, answer);
-  const bool is_attached = use.state != UseState::kRemoving && is_alive<Key>(use);
+  const bool is_attached = use.state != UseState::kRemoving && is_alive<Key>(use) &&
+                           slot_of<Key>(use.connection, use.direction) == answer.slot;
   switch (answer.kind) {
     case AnswerKind::kInstalled:
       if (!is_attached) return false;

@@ -86,9 +86,11 @@ struct alignas(64) Flow {
 };
 static_assert(sizeof(Flow<Ip4Key>) == 64);
 static_assert(sizeof(Flow<Ip6Key>) == 128);
-static_assert(offsetof(Flow<Ip4Key>, tunnel_source) == offsetof(Flow<Ip4Key>, generation) + 4);
-static_assert(offsetof(Flow<Ip4Key>, kind) == offsetof(Flow<Ip4Key>, destination_mac) + 6);
-static_assert(offsetof(Flow<Ip4Key>, offload) == offsetof(Flow<Ip4Key>, kind) + 1);
+template <typename F>
+inline constexpr bool kHasGuardWords = offsetof(F, tunnel_source) == offsetof(F, generation) + 4 &&
+                                       offsetof(F, kind) == offsetof(F, destination_mac) + 6 &&
+                                       offsetof(F, offload) == offsetof(F, kind) + 1;
+static_assert(kHasGuardWords<Flow<Ip4Key>> && kHasGuardWords<Flow<Ip6Key>>);
 
 /// Where a connection's timeout comes from.
 enum class TimeoutClass : std::uint8_t {

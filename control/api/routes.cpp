@@ -479,10 +479,12 @@ ApiResponse ApiRoutes::set_offload(const ApiRequest& request) {
   }
   const OffloadManager::Status status = controller_.offload()->status();
   return refuse(
-      fmt::format("offload is disabled, but the card has not let go of {} rules of flows and {} "
-                  "guards, and may go on forwarding their packets; it is asked again, and 'show "
-                  "offload' says when they have gone",
-                  status.stuck.size() + status.under_way_count, status.guard_count),
+      fmt::format(
+          "offload is disabled, but the card has not let go of {} rules of flows, {} guards "
+          "and {} watches{}, and may go on forwarding packets; it is asked again, and "
+          "'show offload' says when they have gone",
+          status.stuck.size() + status.under_way_count, status.guard_count, status.watch_count,
+          status.is_card_usable ? "" : ", nor carried out a flush"),
       503);
 }
 

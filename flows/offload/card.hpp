@@ -91,7 +91,7 @@ class Card {
   [[nodiscard]] virtual bool take_reset() = 0;
   /// Puts the card into its first state, without flows' rules; what was under way is forgotten.
   /// Handles are void afterwards, but for counters' that outlive their rules.
-  [[nodiscard]] virtual Restart restart() = 0;
+  [[nodiscard]] virtual Restart restart(bool with_guards) = 0;
   /// Whether rules that were on their way at a reset may still come.
   [[nodiscard]] virtual bool has_leftovers() const = 0;
 };

@@ -41,8 +41,13 @@ bool Engine::turn(Nanos now) {
   }
   if (must_start_over_ && is_card_usable_ && now >= next_start_over_) start_over(now);
   if (!is_card_usable_ && now >= next_restart_) restart(now);
+  // Before new orders, which may leave no room.
+  if (!stuck_.empty() && now >= next_retry_) retry_stuck(now);
+  // Each time another worker is the first to find room.
   const auto worker_count = static_cast<std::uint16_t>(workers_.size());
-  for (std::uint16_t worker = 0; worker < worker_count; ++worker) {
+  first_worker_ = static_cast<std::uint16_t>((first_worker_ + 1) % worker_count);
+  for (std::uint16_t i = 0; i < worker_count; ++i) {
+    const auto worker = static_cast<std::uint16_t>((first_worker_ + i) % worker_count);
     has_worked = take_orders(worker, now) || has_worked;
   }
   if (const std::uint32_t changes = mac_changes_(); changes != seen_mac_changes_) {
@@ -52,7 +57,6 @@ bool Engine::turn(Nanos now) {
   }
   // What was still on its way to the card when it was switched off.
   if (!is_enabled_ && !installed_.empty()) set_enabled(false);
-  if (!stuck_.empty() && now >= next_retry_) retry_stuck(now);
   has_worked = card_.tidy() || has_worked;
   has_worked = audit(now) || has_worked;
   has_worked = look_around(now) || has_worked;
@@ -112,9 +116,11 @@ void Engine::take(Ref ref, const Order& order, Nanos now) {
 }
 
 void Engine::take_of_rule(Ref ref, const Order& order, Nanos now) {
-  // Whatever has been taken out already has been answered already.
+  // Whatever has been taken out already has been answered already, but for questions.
   Record& r = record(ref);
-  if (r.state != State::kInstalled || r.serial != order.serial) return;
+  if (r.serial != order.serial) return;
+  if (r.state == State::kStuck && order.kind == OrderKind::kCheck) return check(ref, now);
+  if (r.state != State::kInstalled) return;
   switch (order.kind) {
     case OrderKind::kRemove: return remove(ref, Refusal::kNone);
     case OrderKind::kCheck: return check(ref, now);
@@ -158,7 +164,7 @@ void Engine::has_left(Ref ref) {
 // Nothing that a worker had withdrawn before the barrier takes a packet any more.
 void Engine::conform(std::uint16_t worker) {
   const Leaving& leaving = leaving_[worker];
-  const bool is_held = leaving.before_barrier != 0 || card_.has_leftovers() ||
+  const bool is_held = leaving.before_barrier != 0 || card_.has_leftovers() || !is_card_known_ ||
                        std::any_of(stuck_.begin(), stuck_.end(), [&](Ref ref) {
                          return ref.worker == worker && record(ref).barriers != leaving.barriers;
                        });

@@ -94,7 +94,7 @@ class Engine final {
   }
   /// The same, without exception.
   [[nodiscard]] bool is_clean() const {
-    return is_empty() && stuck_.empty() && audit_.watch_count() == 0;
+    return is_card_known_ && is_empty() && stuck_.empty() && audit_.watch_count() == 0;
   }
   [[nodiscard]] std::size_t watch_count() const { return audit_.watch_count(); }
   /// Whether the card is in a known state and has its guards.
@@ -258,6 +258,7 @@ class Engine final {
   Nanos next_start_over_ = 0;
   std::size_t reading_cursor_ = 0;
   Nanos last_turn_ = 0;
+  std::uint16_t first_worker_ = 0;  // Whose orders are taken first.
   Nanos next_retry_ = 0;
   Nanos retry_pause_ = 0;  // Grows while the card lets none go.
   static constexpr std::size_t kNeverRetried = ~std::size_t{0};
@@ -268,6 +269,7 @@ class Engine final {
   std::uint32_t random_ = 0x9e3779b9;
   bool is_enabled_ = true;
   bool is_card_usable_ = true;
+  bool is_card_known_ = true;     // Nothing is on it, or may come, but what the records say.
   bool must_start_over_ = false;  // Some stuck rule has no handle.
 };
 

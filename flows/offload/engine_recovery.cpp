@@ -16,12 +16,13 @@ constexpr Nanos kMaxRetryPause = kNanosPerSecond;
 
 // A part of them each time, if they are many.
 void Engine::retry_stuck(Nanos now) {
+  const std::size_t room = card_.room() - std::min(card_.room(), to_remove_.size());
+  const std::size_t count = std::min(room, stuck_.size());
+  if (count == 0) return;  // With the next turn.
   const bool has_let_go = stuck_.size() < stuck_at_retry_;
   retry_pause_ = has_let_go ? config_.retry_every : std::min(2 * retry_pause_, kMaxRetryPause);
   next_retry_ = now + retry_pause_;
   stuck_at_retry_ = stuck_.size();
-  const std::size_t room = card_.room() - std::min(card_.room(), to_remove_.size());
-  const std::size_t count = std::min(room, stuck_.size());
   for (std::size_t i = 0; i < count; ++i) {
     if (retry_cursor_ >= stuck_.size()) retry_cursor_ = 0;
     const Ref ref = stuck_[retry_cursor_++];
@@ -106,9 +107,10 @@ void Engine::give_up_all() {
 
 // Without its guards the card takes no rule; whatever kept it from taking them may pass.
 void Engine::restart(Nanos now) {
-  const Restart result = card_.restart();
+  const Restart result = card_.restart(is_enabled_);
   is_card_usable_ = result == Restart::kDone;
-  if (result == Restart::kDone || result == Restart::kRefused) release_stuck(now);
+  is_card_known_ = result == Restart::kDone || result == Restart::kRefused;
+  if (is_card_known_) release_stuck(now);
   const auto worker_count = static_cast<std::uint16_t>(workers_.size());
   for (std::uint16_t worker = 0; worker < worker_count; ++worker) conform(worker);
   if (is_card_usable_) {

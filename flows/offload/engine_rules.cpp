@@ -161,12 +161,14 @@ void Engine::finish_removal(Ref ref, Refusal refused, Nanos now) {
     return;
   }
   ++stats_.remove_failures;
-  if (stuck_.empty()) stuck_at_retry_ = kNeverRetried;
+  if (stuck_.empty()) {
+    stuck_at_retry_ = kNeverRetried;
+    next_retry_ = now + config_.retry_every;
+  }
   if (!r.is_stuck) list(stuck_, ref);
   r.is_stuck = true;
   r.state = State::kStuck;
   must_start_over_ = must_start_over_ || !r.rule.has_handle();
-  next_retry_ = std::max(next_retry_, now + config_.retry_every);
   if (heir) refuse(*heir, Refusal::card_full, now);
 }
 

@@ -50,6 +50,8 @@ void Engine::choose_subject(Nanos now) {
 // inner ones.
 CardCounters Engine::difference(Ref ref, const CardCounters& now) const {
   const CardCounters& before = record(ref).seen;
+  // A card that has just been reset may say so later than it counts from zero.
+  if (now.packets < before.packets || now.bytes < before.bytes) return {};
   CardCounters more{now.packets - before.packets, now.bytes - before.bytes};
   const Rule& r = workers_[ref.worker]->rule(ref.slot);
   if (r.has(flows::kDecapsulate)) {
@@ -84,10 +86,11 @@ void Engine::read_one(Ref ref, Nanos now) {
 }
 
 void Engine::check(Ref ref, Nanos now) {
-  const Record& r = record(ref);
+  Record& r = record(ref);
   CardCounters counters = r.seen;
-  static_cast<void>(card_.read(r.rule, counters));
+  if (r.rule.has_handle()) static_cast<void>(card_.read(r.rule, counters));
   const CardCounters more = note_reading(ref, counters, now);
+  if (r.state == State::kStuck) r.last = r.seen;  // What has been told is not told again.
   answer(ref, AnswerKind::kChecked, Refusal::kNone, more, r.last_hit);
 }
 

@@ -61,7 +61,7 @@ Result<std::unique_ptr<FlowCard>> FlowCard::open(std::vector<std::uint16_t> port
   card->find_queue(flow_queue_size);
   card->guards_ = std::make_unique<GuardRules>(proxy, card->ports_, guards, card->can_);
   card->watch_resets();
-  const Restart restarted = card->restart();
+  const Restart restarted = card->restart(true);
   if (restarted == Restart::kDone) return card;
   return fail(std::string("the card ") +
               (restarted == Restart::kKept ? "does not let rules go" : "refuses the guard rules") +
@@ -239,7 +239,7 @@ bool FlowCard::take_reset() { return has_been_reset_.exchange(false, std::memory
 // A rule that was on its way may come after a flush, and would be nobody's. A flush that fails has
 // taken all handles, but not all rules ("the port must be assumed to be in an inconsistent state",
 // rte_flow.h): nothing is built on that.
-Restart FlowCard::restart() {
+Restart FlowCard::restart(bool with_guards) {
   queue_->forget();
   if (queue_->has_leftovers()) return Restart::kWaits;
   rte_flow_error error{};
@@ -250,7 +250,7 @@ Restart FlowCard::restart() {
     return Restart::kKept;
   }
   guards_->forget();
-  return guards_->put() ? Restart::kDone : Restart::kRefused;
+  return !with_guards || guards_->put() ? Restart::kDone : Restart::kRefused;
 }
 
 }  // namespace gannet::offload

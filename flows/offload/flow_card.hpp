@@ -49,7 +49,7 @@ class FlowCard final : public Card {
   [[nodiscard]] bool end_watch(CardRule& watch) override;
   [[nodiscard]] bool read(const CardRule& rule, CardCounters& counters) override;
   [[nodiscard]] bool take_reset() override;
-  [[nodiscard]] Restart restart() override;
+  [[nodiscard]] Restart restart(bool with_guards) override;
   [[nodiscard]] bool has_leftovers() const override { return queue_->has_leftovers(); }
 
   [[nodiscard]] const Capabilities& capabilities() const { return can_; }

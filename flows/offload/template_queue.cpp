@@ -280,6 +280,8 @@ void TemplateQueue::forget() {
   // Most of them have ended with the reset.
   std::array<Completion, 1> none;
   static_cast<void>(pull(none));
+  // The tables are empty: nobody gives anything back.
+  for (CardRule& rule : discarded_) rule.table = nullptr;
   for (const auto& shape : shapes_) {
     for (Table& table : shape->tables) table.used = 0;
   }

@@ -128,6 +128,41 @@ TEST_P(Leaving, AllComeBackAfterOneThatOnlyAFlushTakes) {
   EXPECT_EQ(bench->miscounted(), "");
 }
 
+// Others' removals fail all the time: it is asked for all the same. (O11)
+TEST(LeavingOneByOne, AKeptRuleIsNotForgottenAmongNewOnes) {
+  const auto bench = make_world(kOneByOne);
+  send_flows(*bench, 1, 2);
+  bench->set_card_fault("destroy_every", "1");
+  end_flow(*bench, 0);
+  ASSERT_EQ(bench->offload()->status().stuck.size(), 1u);
+  bench->set_card_fault("destroy_every", "2");
+  for (unsigned flow = 1; flow < 400; flow += 2) {
+    for (const unsigned one : {flow, flow + 1}) {
+      for (int i = 0; i < 2; ++i) pass(*bench, "vm1", frame_of_flow(one), "uplink");
+      end_flow(*bench, one);
+    }
+    bench->advance(5 * kNanosPerMilli);
+  }
+  for (const offload::Rule& rule : bench->offload()->status().stuck) {
+    EXPECT_NE(rule.before.source_port, 1'000u);
+  }
+}
+
+// A card that keeps rules does not keep connections alive. (O8, O11)
+TEST_P(Leaving, AConnectionWhoseRuleIsKeptExpires) {
+  const auto bench = make_world(GetParam(), "timers: {udp: 1s, udp_stream: 1s}\n");
+  send_flows(*bench, kFlows, 2);
+  ASSERT_EQ(rules(*bench), kFlows);
+  bench->set_card_fault("destroy_percent", "100");
+  EXPECT_FALSE(bench->offload()->set_enabled(false));
+  for (int i = 0; i < 50; ++i) bench->advance(100 * kNanosPerMilli);
+  EXPECT_EQ(bench->connection_count(), 0u);
+  bench->set_card_fault("destroy_percent", "0");
+  for (int i = 0; i < 20; ++i) bench->advance(100 * kNanosPerMilli);
+  EXPECT_TRUE(bench->offload()->set_enabled(false));
+  EXPECT_EQ(card_of(*bench).rules_in_use, 0u);
+}
+
 // Rules that are coming, there and going when the card loses everything, and takes its time.
 // (O12, O20, O22)
 TEST_P(Leaving, AResetOfASlowCardLeavesNothing) {

@@ -26,6 +26,27 @@ TEST_P(RoomEitherWay, OfFortySlotsServesAHundredFlows) {  // O4, O9
   EXPECT_EQ(bench->miscounted(), "");
 }
 
+// The card loses all while rules are refused for want of room, at each step of that. (O9, O12)
+TEST_P(RoomEitherWay, NeedsNoMoreTablesAfterAReset) {
+  const auto bench = make_world(slots_for(40, GetParam()));
+  send_flows(*bench, 100, 40);
+  const std::size_t tables = bench->offload()->status().table_count;
+  for (unsigned turns = 0; turns < 6; ++turns) {
+    bench->hold_offload(true);
+    for (unsigned flow = 0; flow < 20; ++flow) {
+      const Bytes frame = frame_of_flow(1'000 * (turns + 1) + flow);
+      for (unsigned i = 0; i < 3; ++i) pass(*bench, "vm1", frame, "uplink");
+    }
+    for (unsigned i = 0; i < turns; ++i) bench->offload()->turn();
+    bench->reset_card();
+    bench->hold_offload(false);
+    bench->run();
+    send_flows(*bench, 100, 40);
+    EXPECT_GT(rules(*bench), 0u);
+    EXPECT_EQ(bench->offload()->status().table_count, tables);
+  }
+}
+
 TEST_P(RoomEitherWay, IsMadeForABusyFlowWhereOthersAreSilent) {
   const auto bench = make_world(slots_for(4, GetParam()));
   send_flows(*bench, 4, 3);

@@ -36,6 +36,9 @@ void check_common(const Key& key, const std::uint8_t* frame, packet::ParseError 
                   const packet::Parsed& p) {
   GANNET_CHECK(error == packet::ParseError::kNone);
   GANNET_CHECK(p.has_l4 && !p.is_fragment && !p.has_options && p.vlan_tag_count == 0 && p.ttl > 1);
+  const bool is_v4 = p.l3 == packet::L3::kIpv4;
+  GANNET_CHECK(dataplane::common_ip_bytes(frame + p.l3_offset, is_v4) ==
+               p.end_offset - p.l3_offset);
   GANNET_CHECK(key == flows::make_key<Key>(kZone, frame, p));
 }
 
