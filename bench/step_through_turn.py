@@ -31,7 +31,7 @@ for _ in range(MOST):
 
 functions = collections.Counter()
 for pc, count in steps.items():
-    # "NAME + 12 in section .text", and " of FILE" for libraries.
-    functions[gdb.execute(f"info symbol {pc}", to_string=True).replace(" + ", " @").strip()] += count
+    # Libraries have no names of their inner functions; ours are "NAME + 12 in section .text".
+    functions[gdb.solib_name(pc) or gdb.execute(f"info symbol {pc}", to_string=True).strip()] += count
 pathlib.Path(os.environ["GANNET_COUNTS"]).write_text(json.dumps(functions))
 gdb.execute("detach")
