@@ -87,12 +87,12 @@ OffloadDesk::OffloadDesk(const OffloadDeskConfig& config, offload::Exchange& exc
       neighbors_(neighbors),
       stats_(stats),
       uses_(exchange.slot_count()),
+      free_(exchange.slot_count()),
       v4_slots_(std::size_t{2} * config.ip4_capacity, kNoSlot),
       v6_slots_(std::size_t{2} * config.ip6_capacity, kNoSlot),
       v4_epochs_(config.ip4_capacity),
       v6_epochs_(config.ip6_capacity) {
-  free_.reserve(exchange.slot_count());
-  for (std::uint32_t slot = exchange.slot_count(); slot-- != 0;) free_.push_back(slot);
+  for (std::uint32_t slot = exchange.slot_count(); slot-- != 0;) free_.push(slot);
 }
 
 Refusal OffloadDesk::resolve_ports(flows::Zone zone, const flows::NextHop& hop,
@@ -192,10 +192,7 @@ void OffloadDesk::notice_stray(flows::FlowTable<Key>& table, FlowRef ref, Sight 
     flow.state = OffloadState::kCandidate;
     return;
   }
-  // What the exchange's arithmetic does not count must not crowd out what it does.
-  if (exchange_.orders.size() > exchange_.orders.capacity() / 2) return;
-  static_cast<void>(
-      exchange_.orders.try_push({OrderKind::kSuspect, slot, uses_[slot].serial, 0, 0}));
+  static_cast<void>(try_order({OrderKind::kSuspect, slot, uses_[slot].serial, 0, 0}));
 }
 
 template <typename Key>
@@ -203,8 +200,8 @@ void OffloadDesk::order(flows::FlowTable<Key>& table, FlowRef ref, std::uint8_t 
                         std::uint32_t packets_per_second, const Snapshot& policy, Nanos now) {
   auto& connection = table[ref.connection()];
   flows::FlowOffload& flow = connection.flow(ref.direction()).offload;
-  if (free_.empty()) return refuse(flow, Refusal::queue_full, now);
-  const std::uint32_t slot = free_.back();
+  if (free_.count() == 0) return refuse(flow, Refusal::queue_full, now);
+  const std::uint32_t slot = free_.top();
   Use& use = uses_[slot];
   const Refusal refused =
       resolve(connection, ref.direction(), tos, policy, exchange_.rule(slot), use);
@@ -216,13 +213,11 @@ void OffloadDesk::order(flows::FlowTable<Key>& table, FlowRef ref, std::uint8_t 
   use.state = UseState::kInstalling;
   use.is_asked = use.is_idle = false;
   ++use.serial;
-  const bool is_sent =
-      exchange_.orders.try_push({OrderKind::kInstall, slot, use.serial, packets_per_second, now});
-  if (!is_sent) {
+  if (!try_order({OrderKind::kInstall, slot, use.serial, packets_per_second, now})) {
     use.state = UseState::kFree;
     return refuse(flow, Refusal::queue_full, now);
   }
-  free_.pop_back();
+  free_.pop();
   ++used_count_;
   if (slot >= exchange_.touched_count.load(std::memory_order_relaxed)) {
     exchange_.touched_count.store(slot + 1, std::memory_order_relaxed);
@@ -285,14 +280,13 @@ bool OffloadDesk::is_idle_on_card(std::uint32_t index) {
     is_idle = false;
     Use& use = uses_[slot];
     if (use.is_asked) continue;
-    use.is_asked = exchange_.orders.try_push({OrderKind::kCheck, slot, use.serial, 0, 0});
+    use.is_asked = try_order({OrderKind::kCheck, slot, use.serial, 0, 0});
   }
   return is_idle;
 }
 
 bool OffloadDesk::mark_generation(std::uint32_t generation) {
-  if (exchange_.orders.size() > exchange_.orders.capacity() / 2) return false;
-  return exchange_.orders.try_push({OrderKind::kBarrier, 0, 0, generation, 0});
+  return try_order({OrderKind::kBarrier, 0, 0, generation, 0});
 }
 
 // Adds what the card has carried to the connection, the ports and the worker.
@@ -325,7 +319,12 @@ void OffloadDesk::give_back(flows::FlowTable<Key>& table, const offload::Answer&
   const std::uint32_t index = use.connection;
   const bool is_ours = use.state != UseState::kRemoving;  // Not given up by this worker before.
   use.state = UseState::kFree;
-  free_.push_back(answer.slot);
+  // The card keeps its old rule: others first.
+  if (answer.reason == Refusal::stale_rule) {
+    free_.bury(answer.slot);
+  } else {
+    free_.push(answer.slot);
+  }
   --used_count_;
   if (!is_alive<Key>(use)) return;
   auto& connection = table[index];
@@ -363,9 +362,9 @@ void OffloadDesk::answer_look(flows::FlowTable<Key>& table, const offload::Answe
   const bool is_agreed = is_in_force
                              ? use.serial == look.serial && has_rule_in_force(table, look.slot)
                              : use.state == UseState::kFree;
-  if (is_agreed || exchange_.orders.size() > exchange_.orders.capacity() / 2) return;
+  if (is_agreed) return;
   const OrderKind kind = is_in_force ? OrderKind::kDisown : OrderKind::kMiss;
-  static_cast<void>(exchange_.orders.try_push({kind, look.slot, look.serial, use.serial, 0}));
+  static_cast<void>(try_order({kind, look.slot, look.serial, use.serial, 0}));
 }
 
 template <typename Key>
@@ -385,8 +384,7 @@ void OffloadDesk::check(flows::FlowTable<Key>& table, std::uint32_t index) {
           is_alive<Key>(use);
       if (is_its_own) continue;
     }
-    if (exchange_.orders.size() > exchange_.orders.capacity() / 2) return;
-    static_cast<void>(exchange_.orders.try_push({OrderKind::kLost, 0, 0, 0, 0}));
+    if (!try_order({OrderKind::kLost, 0, 0, 0, 0})) return;
     slot = kNoSlot;
     if (is_on_card) flow.state = OffloadState::kCandidate;
     note_software(table, index);

@@ -11,6 +11,7 @@
 // flow in software one compare of a byte that has been loaded anyway.
 #pragma once
 
+#include "dataplane/free_slots.hpp"
 #include "dataplane/neighbors.hpp"
 #include "dataplane/snapshot.hpp"
 #include "dataplane/stats.hpp"
@@ -172,13 +173,17 @@ class OffloadDesk final {
   template <typename Key>
   void give_back(flows::FlowTable<Key>& table, const offload::Answer& answer, Nanos now);
   void remove(std::uint32_t slot);
+  // Anything but a removal. \return false: not now.
+  [[nodiscard]] bool try_order(const offload::Order& order) {
+    return exchange_.may_order() && exchange_.orders.try_push(order);
+  }
 
   OffloadDeskConfig config_;
   offload::Exchange& exchange_;
   const NeighborTable& neighbors_;
   WorkerStats& stats_;
-  std::vector<Use> uses_;                // By slot.
-  std::vector<std::uint32_t> free_;      // Slots, the next one last.
+  std::vector<Use> uses_;  // By slot.
+  FreeSlots free_;
   std::vector<std::uint32_t> v4_slots_;  // By connection and direction.
   std::vector<std::uint32_t> v6_slots_;
   std::vector<std::uint32_t> v4_epochs_;  // By connection.

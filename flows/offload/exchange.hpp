@@ -9,9 +9,14 @@
 // for an answer to it, and the offload thread answers no kRemove for a rule that it has taken out
 // already.
 //
-// So there are never more than three orders of a slot under way, nor more than three answers: rings
-// of four times the slots are never full. Readings of counters may find theirs full; what they
-// would have said comes with the next.
+// No ring is ever full for what must arrive. Of a slot there are never more than three answers
+// under way, as its next use begins when the worker has read the last of them: answers that may be
+// missed (readings, looks) are sent only while a quarter of the ring is not taken, and it holds
+// four for each slot. Of a slot's removals there are never more than two under way: its worker may
+// reuse it, and send another, while the first has not been read, if the engine has withdrawn the
+// rule by itself; but that use ends only when its kInstall has been read, which comes behind the
+// first kRemove. So all other orders are sent only while half of the ring is not taken
+// (may_order()): what cannot be ordered now is for later.
 //
 // Whether both sides know the same of a slot is looked at in turn. The engine sends kLook with what
 // it has; the worker, which has read all answers before it, says kDisown or kMiss if it has
@@ -92,6 +97,11 @@ class Exchange {
   [[nodiscard]] Rule& rule(std::uint32_t slot) {
     return reinterpret_cast<Rule*>(slots_.data())[slot];
   }
+
+  /// Worker: whether an order may be sent that is no kRemove.
+  [[nodiscard]] bool may_order() const { return orders.size() < orders.capacity() / 2; }
+  /// Engine: whether an answer may be sent that the worker can miss.
+  [[nodiscard]] bool may_tell() const { return answers.size() < answers.capacity() / 4; }
 
   SpscRing<Order> orders;
   SpscRing<Answer> answers;
