@@ -56,7 +56,8 @@ OffloadManager::OffloadManager(std::unique_ptr<offload::FlowCard> card,
       engine_(std::make_unique<offload::Engine>(
           *card_, dataplane.exchanges(), config.engine,
           [&dataplane](std::uint32_t neighbor) { return dataplane.neighbors().mac_of(neighbor); },
-          [&dataplane] { return dataplane.neighbors().change_count(); })),
+          [&dataplane] { return dataplane.neighbors().change_count(); },
+          [&dataplane] { return dataplane.clock().now(); })),
       guard_audit_(card_->guards(), config.engine.reading_every) {
   if (!config.is_enabled) engine_->set_enabled(false);
 }
@@ -75,7 +76,7 @@ void OffloadManager::leave_card() {
     return engine_->is_clean() && card_->guards().take_away() && card_->guards().count() == 0;
   };
   if (await(is_clean)) return;
-  for (const offload::Rule& rule : engine_->stuck_rules()) {
+  for (const offload::Rule& rule : stuck_rules()) {
     fmt::print(stderr, "gannetd: the card keeps the rule of {}:{} > {}:{}\n",
                gannet::to_string(rule.before.source), rule.before.source_port,
                gannet::to_string(rule.before.destination), rule.before.destination_port);
@@ -83,7 +84,7 @@ void OffloadManager::leave_card() {
   fmt::print(stderr,
              "gannetd: the card keeps {} rules of flows, {} operations under way, {} guards and {} "
              "watches{}\n",
-             engine_->stuck_rules().size(), engine_->under_way_count(), card_->guards().count(),
+             engine_->stuck_count(), engine_->under_way_count(), card_->guards().count(),
              engine_->watch_count(),
              engine_->is_card_usable() ? "" : "; it has not carried out a flush");
 }
@@ -176,14 +177,26 @@ bool OffloadManager::set_enabled(bool is_enabled) {
   return true;
 }
 
+// A portion for each time that the lock is held; what changes its place meanwhile may be missed.
+std::vector<offload::Rule> OffloadManager::stuck_rules() {
+  constexpr std::size_t kPortion = 1'024;
+  std::vector<offload::Rule> rules;
+  for (;;) {
+    const auto more = with_engine([&] { return engine_->stuck_rules(rules.size(), kPortion); });
+    rules.insert(rules.end(), more.begin(), more.end());
+    if (more.size() < kPortion) return rules;
+  }
+}
+
 OffloadManager::Status OffloadManager::status() {
   return with_engine([&] {
     return Status{.is_enabled = engine_->is_enabled(),
                   .stats = engine_->stats(),
-                  .stuck = engine_->stuck_rules(),
+                  .stuck_count = engine_->stuck_count(),
                   .is_card_usable = engine_->is_card_usable(),
                   .flush_failures = card_->flush_failures(),
                   .ended_counter_count = card_->ended_counter_count(),
+                  .abandoned_counters = card_->abandoned_counters(),
                   .under_way_count = engine_->under_way_count(),
                   .guard_count = card_->guards().count(),
                   .watch_count = engine_->watch_count(),

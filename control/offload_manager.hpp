@@ -53,10 +53,11 @@ class OffloadManager final {
   struct Status {
     bool is_enabled = false;
     offload::EngineStats stats;
-    std::vector<offload::Rule> stuck;
+    std::size_t stuck_count = 0;              // Rules that the card does not let go.
     bool is_card_usable = false;              // It is in a known state and has its guards.
     std::uint64_t flush_failures = 0;         // Times that it kept rules when it was to have none.
-    std::size_t ended_counter_count = 0;      // Counters of former rules that it has still to free.
+    std::size_t ended_counter_count = 0;      // Counters of former rules that it has still to free,
+    std::uint64_t abandoned_counters = 0;     // and such as it did not, however often it was asked.
     std::size_t under_way_count = 0;          // Operations that the card has not ended.
     std::size_t guard_count = 0;              // Rules of the card that are no flow's,
     std::size_t watch_count = 0;              // and of the audit.
@@ -68,6 +69,8 @@ class OffloadManager final {
     std::uint32_t most_rules_per_second = 0;  // and the most in any.
   };
   [[nodiscard]] Status status();
+  /// Rules that the card does not let go: there may be as many as it holds.
+  [[nodiscard]] std::vector<offload::Rule> stuck_rules();
   [[nodiscard]] const offload::Capabilities& capabilities() const { return card_->capabilities(); }
   /// Generation that everything on the card conforms to.
   [[nodiscard]] std::uint32_t conforming_generation() const {

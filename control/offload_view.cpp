@@ -134,6 +134,8 @@ Json show_offload(Controller& c) {
            "times that all rules were flushed, as the card had failed to remove one");
   rows.add("flush_failures", status.flush_failures,
            "times that the card kept rules which it had been told to flush");
+  rows.add("abandoned_counters", status.abandoned_counters,
+           "of rules that are gone: the card does not take them back");
   rows.add("restart_failures", s.restart_failures,
            "times that it could not be used yet after a reset or a flush");
   rows.add("audited", s.audited, "times that a rule did what it should");
@@ -145,7 +147,7 @@ Json show_offload(Controller& c) {
   rows.add("audited_guards", status.audited_guards, "times that guards did what they should");
   rows.add("wrong_guards", status.wrong_guards, "times that they did not, and were put anew");
   rows.add("remove_failures", s.remove_failures, "removals that had to be repeated");
-  rows.add("stuck", status.stuck.size(), "rules that the card does not let go at the moment");
+  rows.add("stuck", status.stuck_count, "rules that the card does not let go at the moment");
   add_times(rows, s);
   add_refusals(rows, s);
   add_abilities(rows, c.offload()->capabilities());
@@ -168,7 +170,7 @@ std::string path_text(const flows::FlowOffload& flow, bool is_established) {
 std::vector<FlowRecord> stuck_flows(Controller& c, const FlowFilter& filter) {
   std::vector<FlowRecord> records;
   if (c.offload() == nullptr) return records;
-  for (const offload::Rule& rule : c.offload()->status().stuck) {
+  for (const offload::Rule& rule : c.offload()->stuck_rules()) {
     FlowRecord r;
     r.family = rule.before.source.family();
     r.original.source = rule.before.source;
@@ -187,7 +189,7 @@ std::vector<FlowRecord> stuck_flows(Controller& c, const FlowFilter& filter) {
 Json stuck_rules(Controller& c) {
   Json rows = Json::array();
   if (c.offload() == nullptr) return rows;
-  for (const offload::Rule& rule : c.offload()->status().stuck) {
+  for (const offload::Rule& rule : c.offload()->stuck_rules()) {
     rows.push_back(fmt::format("{}:{} > {}:{}", gannet::to_string(rule.before.source),
                                rule.before.source_port, gannet::to_string(rule.before.destination),
                                rule.before.destination_port));

@@ -483,7 +483,7 @@ ApiResponse ApiRoutes::set_offload(const ApiRequest& request) {
           "offload is disabled, but the card has not let go of {} rules of flows, {} guards "
           "and {} watches{}, and may go on forwarding packets; it is asked again, and "
           "'show offload' says when they have gone",
-          status.stuck.size() + status.under_way_count, status.guard_count, status.watch_count,
+          status.stuck_count + status.under_way_count, status.guard_count, status.watch_count,
           status.is_card_usable ? "" : ", nor carried out a flush"),
       503);
 }

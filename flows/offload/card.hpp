@@ -5,6 +5,7 @@
 // one that speaks rte_flow; tests have others. Offload thread only.
 #pragma once
 
+#include "flows/offload/budget.hpp"
 #include "flows/offload/refusal.hpp"
 #include "flows/offload/rule.hpp"
 
@@ -68,9 +69,9 @@ class Card {
   virtual void finish_removed(CardRule& rule, CardCounters& counters) = 0;
   /// The rule has gone with a reset of the card: what is kept for it is given up, sooner or later.
   virtual void forget(CardRule& rule) = 0;
-  /// Goes on giving up what rules have left behind, a portion in each call. \return whether there
-  /// was any.
-  virtual bool tidy() = 0;
+  /// Goes on giving up what rules have left behind, as far as the budget allows. \return whether
+  /// there was any.
+  virtual bool tidy(Budget& budget, Nanos now) = 0;
   /// No place on the card is taken by a rule that it has refused.
   [[nodiscard]] virtual bool is_tidy() const = 0;
   /// How many more operations may be begun before completions are taken.

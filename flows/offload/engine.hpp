@@ -4,9 +4,14 @@
 // reads no table of any worker.
 //
 // Operations on the card end some time after they have been begun: turn() begins them, settle()
-// sends them on and takes their ends. Of one rule at most one is under way. What must not overtake
-// one another waits: an order for a rule with an operation under way, and one that would insert
-// what a rule on its way out still matches, hold up the orders behind them.
+// sends them on and takes their ends. Of one rule at most one is under way. Insertions wait in a
+// queue for each worker, in their order; one that would insert what a rule on its way out still
+// matches holds up those behind it. Removals wait for nothing but the end of their own rule's
+// insertion: what a policy denies must not go on because a slow card has much to insert. One for an
+// insertion that waits cancels it.
+//
+// A call of the card's driver may take long, and the control thread waits for the lock meanwhile:
+// whatever may be many is done in portions, within a budget of time for each turn.
 //
 // engine.cpp has the orders, engine_rules.cpp the life of a rule, engine_recovery.cpp what follows
 // when the card loses rules or keeps them, engine_upkeep.cpp what goes on all the time: counters,
@@ -18,6 +23,7 @@
 
 #include "flows/base/time.hpp"
 #include "flows/offload/audit.hpp"
+#include "flows/offload/budget.hpp"
 #include "flows/offload/card.hpp"
 #include "flows/offload/exchange.hpp"
 
@@ -38,6 +44,8 @@ struct EngineConfig {
   Nanos retry_every = 10 * kNanosPerMilli;  // Removals that the card refused, and its restart.
   // All rules are flushed for one that only a flush takes, at most so often.
   Nanos start_over_every = kNanosPerSecond;
+  // Of a turn with all its steps, but for the calls of the driver that are in progress at its end.
+  Nanos turn_budget = 2 * kNanosPerMilli;
   AuditConfig audit;
 };
 
@@ -76,10 +84,12 @@ class Engine final {
   /// Counts changes of any of them.
   using MacChanges = std::function<std::uint32_t()>;
 
+  /// \param clock the time that turn() and settle() are given, as it goes on during them.
   Engine(Card& card, std::vector<Exchange*> workers, const EngineConfig& config, MacOf mac_of,
-         MacChanges mac_changes);
+         MacChanges mac_changes, std::function<Nanos()> clock);
 
-  /// Takes orders, at most some hundred, and keeps house. \return whether anything was done.
+  /// Takes orders, as many as the budget allows, and keeps house. \return whether anything was
+  /// done.
   bool turn(Nanos now);
   /// Sends on what has been begun, and takes what has ended. \return whether anything has.
   bool settle(Nanos now);
@@ -90,7 +100,7 @@ class Engine final {
 
   /// Nothing is on the card, or on its way, but what it does not let go.
   [[nodiscard]] bool is_empty() const {
-    return installed_.empty() && under_way_.empty() && card_.is_tidy();
+    return installed_.empty() && under_way_.empty() && gone_.empty() && card_.is_tidy();
   }
   /// The same, without exception.
   [[nodiscard]] bool is_clean() const {
@@ -102,11 +112,15 @@ class Engine final {
 
   [[nodiscard]] const EngineStats& stats() const { return stats_; }
   /// Whether the counters of all rules that may take packets are read.
-  [[nodiscard]] bool reads_all() const { return stuck_.empty() && to_remove_.empty(); }
+  [[nodiscard]] bool reads_all() const {
+    return stuck_.empty() && to_remove_.empty() && gone_.empty();
+  }
   /// Operations that have not ended.
   [[nodiscard]] std::size_t under_way_count() const { return under_way_.size(); }
-  /// Rules that the card does not let go, though they have no business there any more.
-  [[nodiscard]] std::vector<Rule> stuck_rules() const;
+  /// Rules that the card does not let go, though they have no business there any more: how many,
+  [[nodiscard]] std::size_t stuck_count() const { return stuck_.size(); }
+  /// and some of them, in no order.
+  [[nodiscard]] std::vector<Rule> stuck_rules(std::size_t first, std::size_t count) const;
   /// Generation that every rule of the card conforms to. Any thread.
   [[nodiscard]] std::uint32_t conforming_generation() const;
 
@@ -138,10 +152,14 @@ class Engine final {
     Nanos judged_from = 0;  // When its rate is known well enough to call it the coldest.
     float packets_per_second = 0;
     std::uint32_t serial = 0;
-    std::uint32_t place = 0;     // In installed_, under_way_ or stuck_.
-    std::uint32_t barriers = 0;  // That the worker had set when the rule began to leave.
-    std::optional<Ref> heir{};   // Who waits for its room.
+    std::uint32_t place = 0;          // In installed_, under_way_ or stuck_.
+    std::uint32_t barriers = 0;       // That the worker had set when the rule began to leave.
+    std::uint32_t queued_serial = 0;  // If is_queued.
+    std::optional<Ref> heir{};        // Who waits for its room.
     State state = State::kNone;
+    bool is_queued = false;           // The slot's next use waits in queued_.
+    bool is_leaving = false;          // Counted in leaving_.
+    bool is_asked = false;            // kCheck came while it was being inserted.
     bool is_stuck = false;            // A removal has failed before.
     bool is_doubted = false;          // The worker has said in this round that it knows otherwise.
     std::uint8_t appeals = 0;         // Ways to find room that have been gone.
@@ -156,11 +174,21 @@ class Engine final {
     double due = 0;  // Looks.
     std::uint32_t cursor = 0;
   };
-  // Of one worker: rules in under_way_ that are on their way out, by when they were taken out.
+  // Of one worker: rules that are to leave and have not, by when that began.
   struct Leaving {
     std::uint32_t before_barrier = 0;
     std::uint32_t since = 0;
     std::uint32_t barriers = 0;
+  };
+  // Of one worker: insertions that the card has not been told.
+  struct Queue {
+    std::deque<Order> orders;
+    std::size_t cancelled_count = 0;
+  };
+  // A rule that has left with a flush or a reset; its worker has not been told.
+  struct Gone {
+    Ref ref;
+    bool is_lost;  // A reset has taken what was to be read.
   };
 
   [[nodiscard]] Record& record(Ref ref) { return records_[ref.worker][ref.slot]; }
@@ -169,12 +197,19 @@ class Engine final {
 
   // Orders.
   bool take_orders(std::uint16_t worker, Nanos now);
-  [[nodiscard]] bool must_wait(Ref ref, const Order& order);
   void take(Ref ref, const Order& order, Nanos now);
   void take_of_rule(Ref ref, const Order& order, Nanos now);
+  void take_of_queued(Ref ref, const Order& order);
+  void take_of_coming(Ref ref, const Order& order);
+  void enqueue(Ref ref, const Order& order);
+  [[nodiscard]] bool is_cancelled(Ref ref, const Order& order) const {
+    return !record(ref).is_queued || record(ref).queued_serial != order.serial;
+  }
+  bool insert_queued(std::uint16_t worker, Nanos now);
   void answer(Ref ref, AnswerKind kind, Refusal reason, const CardCounters& more, Nanos last_hit);
   void conform(std::uint16_t worker);
   void set_barrier(std::uint16_t worker, std::uint32_t generation);
+  void starts_leaving(Ref ref);
   void has_left(Ref ref);
 
   // The life of a rule.
@@ -184,17 +219,23 @@ class Engine final {
   void refuse(Ref ref, Refusal reason, Nanos now);
   [[nodiscard]] bool find_room(Ref ref, Nanos now);
   void finish_insertion(Ref ref, Refusal refused, Nanos now);
+  bool insert_heirs(Nanos now);
+  void drop_unwanted(Ref ref);
   void remove(Ref ref, Refusal reason);
-  void begin_removals();
+  bool begin_removals();
+  bool take_ends(Nanos now);
   void finish_removal(Ref ref, Refusal refused, Nanos now);
   void end(Ref ref, const CardCounters& final_counts, Nanos now);
   [[nodiscard]] bool is_hidden_by_stuck(const Rule& rule);
   void retry_stuck(Nanos now);
+  bool look_after_card(Nanos now);
   void recover(Nanos now);
+  [[nodiscard]] bool read_before_flush();
   void start_over(Nanos now);
   void give_up_all();
   void restart(Nanos now);
-  void release_stuck(Nanos now);
+  void part_with_stuck(bool is_lost);
+  bool release_gone(Nanos now);
 
   // All the time.
   [[nodiscard]] const Ref* find_coldest(float below, Nanos now);
@@ -236,19 +277,25 @@ class Engine final {
   MacChanges mac_changes_;
   std::vector<std::unique_ptr<Record[]>> records_;  // By worker and slot.
   std::vector<Ref> installed_;
-  std::vector<Ref> under_way_;  // kInserting, kWaiting, and kRemoving for the first time.
-  std::vector<Ref> stuck_;      // kStuck, and kRemoving again.
-  std::deque<Ref> to_remove_;   // Of these what the card has not been told yet.
-  std::vector<std::optional<Order>> held_;  // By worker: the order that has to wait.
-  std::vector<Leaving> leaving_;            // By worker.
-  // How many rules on their way out match packets of a class; more than one match is in each.
+  std::vector<Ref> under_way_;    // kInserting, kWaiting, and kRemoving for the first time.
+  std::vector<Ref> stuck_;        // kStuck, and kRemoving again.
+  std::deque<Ref> to_remove_;     // Of these what the card has not been told yet,
+  std::deque<Ref> to_retry_;      // and, after them, of those that have been stuck before.
+  std::deque<Ref> heirs_;         // kWaiting, for which there is room now.
+  std::vector<Gone> gone_;        // kStuck, and in none of the lists above.
+  std::vector<Queue> queued_;     // By worker.
+  std::vector<Leaving> leaving_;  // By worker.
+  // How many rules on their way out, and stuck, match packets of a class; more than one match is in
+  // each.
   static constexpr std::size_t kMatchClasses = 16'384;
   std::vector<std::uint32_t> leaving_matches_;
+  std::vector<std::uint32_t> stuck_matches_;
   std::vector<std::uint32_t> rules_of_eni_;
   // By worker: what a barrier has asked for, and what holds (released here, acquired by anybody).
   std::vector<std::uint32_t> wanted_generation_;
   std::unique_ptr<std::atomic<std::uint32_t>[]> conforming_generation_;
   EngineStats stats_;
+  Budget budget_;
   Audit audit_;
   std::size_t audit_cursor_ = 0;
   std::vector<Round> rounds_;  // By worker.
@@ -266,6 +313,7 @@ class Engine final {
   double readings_due_ = 0;
   std::uint32_t seen_mac_changes_ = 0;
   std::size_t retry_cursor_ = 0;
+  std::size_t flush_cursor_ = 0;  // Of read_before_flush().
   std::uint32_t random_ = 0x9e3779b9;
   bool is_enabled_ = true;
   bool is_card_usable_ = true;

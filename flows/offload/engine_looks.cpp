@@ -28,7 +28,7 @@ bool Engine::look_around(Nanos now) {
     round.due += static_cast<double>(count) * static_cast<double>(elapsed) /
                  static_cast<double>(config_.audit.round);
     round.due = std::min(round.due, static_cast<double>(count));
-    if (exchange.answers.size() >= exchange.answers.capacity() / 4) continue;
+    if (!exchange.may_tell()) continue;
     const auto looks = std::min(static_cast<unsigned>(round.due), kLooksPerTurn);
     for (unsigned i = 0; i < looks; ++i) {
       if (round.cursor >= count) round.cursor = 0;
@@ -47,7 +47,9 @@ bool Engine::look_around(Nanos now) {
 void Engine::look(Ref ref) {
   const Record& r = record(ref);
   const bool is_in_force = r.state == State::kInstalled;
-  if (!is_in_force && r.state != State::kNone) return;
+  if (!is_in_force && (r.state != State::kNone || r.is_queued)) return;
+  // Nor must it crowd out what has to arrive (exchange.hpp).
+  if (!workers_[ref.worker]->may_tell()) return;
   static_cast<void>(workers_[ref.worker]->answers.try_push(
       {AnswerKind::kLook, Refusal::kNone, ref.slot, r.serial, is_in_force ? 1U : 0U, 0, 0}));
 }
@@ -67,7 +69,7 @@ void Engine::take_disown(Ref ref, const Order& order) {
 // The worker has a use of the slot that ended here, or never began.
 void Engine::take_miss(Ref ref, const Order& order) {
   Record& r = record(ref);
-  if (r.state != State::kNone || r.serial != order.serial) return;
+  if (r.state != State::kNone || r.is_queued || r.serial != order.serial) return;
   if (!r.is_doubted) {
     r.is_doubted = true;
     return look(ref);

@@ -13,10 +13,12 @@ namespace {
 constexpr float kEvictionMargin = 2.0F;
 // Rounds of operations that follow from the ends of others, in one turn.
 constexpr unsigned kRoundsPerTurn = 4;
+constexpr Nanos kSettlingShare = 5;  // Of a turn's budget, as in turn().
 
 }  // namespace
 
 bool Engine::is_hidden_by_stuck(const Rule& newcomer) {
+  if (stuck_matches_[match_class_of(newcomer)] == 0) return false;
   return std::any_of(stuck_.begin(), stuck_.end(),
                      [&](Ref ref) { return is_same_match(rule(ref), newcomer); });
 }
@@ -60,14 +62,43 @@ void Engine::insert(Ref ref, Nanos now) {
 
 // The card does not take a rule, at least not as things are.
 void Engine::refuse(Ref ref, Refusal reason, Nanos now) {
-  if (reason == Refusal::card_full && find_room(ref, now)) return;
+  if (reason == Refusal::card_full && !record(ref).is_leaving && find_room(ref, now)) return;
   Record& r = record(ref);
+  r.rule = {};
+  if (r.is_leaving) return drop_unwanted(ref);
   unlist(under_way_, ref);
   count_eni(record(ref).eni, -1);
-  r.rule = {};
   r.state = State::kNone;
   ++stats_.refusals[static_cast<std::size_t>(reason)];
   answer(ref, AnswerKind::kRefused, reason, {}, 0);
+}
+
+// What its worker does not want any more has not come into force.
+void Engine::drop_unwanted(Ref ref) {
+  Record& r = record(ref);
+  unlist(under_way_, ref);
+  count_eni(r.eni, -1);
+  --leaving_matches_[r.match_class];
+  has_left(ref);
+  r.state = State::kNone;
+  answer(ref, AnswerKind::kRemoved, Refusal::kNone, {}, 0);
+  conform(ref.worker);
+}
+
+// Those that have waited for others to go.
+bool Engine::insert_heirs(Nanos now) {
+  bool has_worked = false;
+  while (!heirs_.empty() && card_.room() != 0 && budget_.allows()) {
+    const Ref heir = heirs_.front();
+    heirs_.pop_front();
+    if (record(heir).is_leaving) {
+      drop_unwanted(heir);
+    } else {
+      insert(heir, now);
+    }
+    has_worked = true;
+  }
+  return has_worked;
 }
 
 // Watches give way to every flow; the least busy rule gives way to one that is clearly busier.
@@ -111,6 +142,8 @@ void Engine::finish_insertion(Ref ref, Refusal refused, Nanos now) {
   const auto bucket = static_cast<unsigned>(std::bit_width(waited / 1'000));
   ++stats_.time_to_offload[std::min(bucket, EngineStats::kTimeBuckets - 1)];
   answer(ref, AnswerKind::kInstalled, Refusal::kNone, {}, 0);
+  if (r.is_leaving) return remove(ref, Refusal::kNone);
+  if (std::exchange(r.is_asked, false)) check(ref, now);
   // It may have moved while the card was at work.
   if (!sends_to_right_mac(rule(ref))) remove(ref, Refusal::neighbor_moved);
 }
@@ -123,9 +156,10 @@ void Engine::remove(Ref ref, Refusal reason) {
   list(under_way_, ref);
   count_eni(record(ref).eni, -1);
   --stats_.rules;
-  ++leaving_[ref.worker].since;
-  r.barriers = leaving_[ref.worker].barriers;
-  ++leaving_matches_[r.match_class];
+  if (!r.is_leaving) {
+    starts_leaving(ref);
+    ++leaving_matches_[r.match_class];
+  }
   r.state = State::kRemoving;
   r.last = r.seen;
   r.reason = reason;
@@ -133,31 +167,36 @@ void Engine::remove(Ref ref, Refusal reason) {
   to_remove_.push_back(ref);
 }
 
-void Engine::begin_removals() {
-  while (!to_remove_.empty() && card_.room() != 0) {
-    const Ref ref = to_remove_.front();
-    to_remove_.pop_front();
+bool Engine::begin_removals() {
+  bool has_worked = false;
+  while (card_.room() != 0) {
+    std::deque<Ref>& refs = to_remove_.empty() ? to_retry_ : to_remove_;
+    if (refs.empty() || !budget_.allows()) break;
+    const Ref ref = refs.front();
+    refs.pop_front();
     Record& r = record(ref);
     r.last = r.seen;
     card_.begin_remove(r.rule, r.last, tag_of(ref));
+    has_worked = true;
   }
+  return has_worked;
 }
 
 void Engine::finish_removal(Ref ref, Refusal refused, Nanos now) {
   Record& r = record(ref);
   if (!r.is_stuck) {
     unlist(under_way_, ref);
-    has_left(ref);
     --leaving_matches_[r.match_class];
   } else if (refused == Refusal::kNone) {
     unlist(stuck_, ref);
+    --stuck_matches_[r.match_class];
   }
   const std::optional<Ref> heir = std::exchange(r.heir, std::nullopt);
   if (refused == Refusal::kNone) {
     card_.finish_removed(r.rule, r.last);
     end(ref, r.last, now);
     conform(ref.worker);
-    if (heir) insert(*heir, now);
+    if (heir) heirs_.push_back(*heir);
     return;
   }
   ++stats_.remove_failures;
@@ -165,7 +204,10 @@ void Engine::finish_removal(Ref ref, Refusal refused, Nanos now) {
     stuck_at_retry_ = kNeverRetried;
     next_retry_ = now + config_.retry_every;
   }
-  if (!r.is_stuck) list(stuck_, ref);
+  if (!r.is_stuck) {
+    list(stuck_, ref);
+    ++stuck_matches_[r.match_class];
+  }
   r.is_stuck = true;
   r.state = State::kStuck;
   must_start_over_ = must_start_over_ || !r.rule.has_handle();
@@ -180,6 +222,7 @@ void Engine::end(Ref ref, const CardCounters& final_counts, Nanos now) {
   stats_.packets += more.packets;
   stats_.bytes += more.bytes;
   ++stats_.removed;
+  has_left(ref);
   r.state = State::kNone;
   // Flows that are refused for good while offload is off are asked again when it comes on: not this
   // one, if it comes on before the rule has left.
@@ -189,28 +232,36 @@ void Engine::end(Ref ref, const CardCounters& final_counts, Nanos now) {
 }
 
 bool Engine::settle(Nanos now) {
+  budget_.start(config_.turn_budget / kSettlingShare);
   bool has_worked = false;
   for (unsigned round = 0; round < kRoundsPerTurn; ++round) {
     begin_removals();
+    insert_heirs(now);
     card_.push();
-    std::array<Completion, 256> ended;
-    unsigned count = 0;
-    bool has_some = false;
-    while ((count = card_.pull(ended)) != 0) {
-      has_some = true;
-      for (unsigned i = 0; i < count; ++i) {
-        const Ref ref = ref_of(ended[i].tag);
-        if (record(ref).state == State::kRemoving) {
-          finish_removal(ref, ended[i].refused, now);
-        } else {
-          finish_insertion(ref, ended[i].refused, now);
-        }
-      }
-    }
-    if (!has_some) break;
+    if (!take_ends(now)) break;
     has_worked = true;
   }
   return has_worked;
+}
+
+// \return whether there were any.
+bool Engine::take_ends(Nanos now) {
+  std::array<Completion, 64> ended;
+  bool has_some = false;
+  while (budget_.allows()) {
+    const unsigned count = card_.pull(ended);
+    if (count == 0) break;
+    has_some = true;
+    for (unsigned i = 0; i < count; ++i) {
+      const Ref ref = ref_of(ended[i].tag);
+      if (record(ref).state == State::kRemoving) {
+        finish_removal(ref, ended[i].refused, now);
+      } else {
+        finish_insertion(ref, ended[i].refused, now);
+      }
+    }
+  }
+  return has_some;
 }
 
 }  // namespace gannet::offload

@@ -103,12 +103,12 @@ bool Engine::read_counters(Nanos now) {
   readings_due_ += static_cast<double>(installed_.size()) * static_cast<double>(elapsed) /
                    static_cast<double>(config_.reading_every);
   readings_due_ = std::min(readings_due_, static_cast<double>(installed_.size()));
-  const auto count = std::min(static_cast<std::size_t>(readings_due_), kReadingsPerTurn);
-  for (std::size_t i = 0; i < count; ++i) {
+  const auto most = std::min(static_cast<std::size_t>(readings_due_), kReadingsPerTurn);
+  std::size_t count = 0;
+  for (; count < most && budget_.allows(); ++count) {
     if (reading_cursor_ >= installed_.size()) reading_cursor_ = 0;
     const Ref ref = installed_[reading_cursor_++];
-    const auto& answers = workers_[ref.worker]->answers;
-    if (answers.size() < answers.capacity() / 4) read_one(ref, now);
+    if (workers_[ref.worker]->may_tell()) read_one(ref, now);
   }
   readings_due_ -= static_cast<double>(count);
   return count != 0;

@@ -17,6 +17,10 @@ namespace gannet::offload {
 namespace {
 
 constexpr std::size_t kEndedCountersPerCall = 256;
+constexpr unsigned kFailuresOfCounter = 10;
+// Between calls that have all been in vain.
+constexpr Nanos kFirstPause = kNanosPerMilli;
+constexpr Nanos kMaxPause = kNanosPerSecond;
 
 int on_reset(std::uint16_t, rte_eth_event_type, void* flag, void*) {
   static_cast<std::atomic<bool>*>(flag)->store(true, std::memory_order_release);
@@ -69,8 +73,8 @@ Result<std::unique_ptr<FlowCard>> FlowCard::open(std::vector<std::uint16_t> port
 }
 
 FlowCard::~FlowCard() {
-  for (std::size_t i = ended_counters_.size(); i != 0; i -= std::min(i, kEndedCountersPerCall)) {
-    tidy();
+  for (std::size_t i = may_end_counters() ? ended_counters_.size() : 0; i != 0; --i) {
+    static_cast<void>(end_next_counter());
   }
   if (is_watching_) {
     rte_eth_dev_callback_unregister(proxy_, RTE_ETH_EVENT_INTR_RESET, &on_reset, &has_been_reset_);
@@ -158,45 +162,54 @@ void FlowCard::finish_removed(CardRule& rule, CardCounters& counters) {
   rule = {};
 }
 
-// \return false if something on the card still uses it.
-bool FlowCard::try_end(rte_flow_action_handle* counter) {
+// The next of the ended counters. What the card does not take back now comes last: something may
+// still use it. Any other error may pass too, but a card that stays at it has lost the counter.
+// \return whether there is one less.
+bool FlowCard::end_next_counter() {
+  EndedCounter counter = ended_counters_.front();
+  ended_counters_.pop_front();
   rte_flow_error error{};
-  return rte_flow_action_handle_destroy(proxy_, counter, &error) == 0 || rte_errno != EBUSY;
+  if (rte_flow_action_handle_destroy(proxy_, counter.handle, &error) == 0) return true;
+  if (rte_errno != EBUSY && ++counter.failures == kFailuresOfCounter) {
+    ++abandoned_counters_;
+    return true;
+  }
+  ended_counters_.push_back(counter);
+  return false;
 }
 
 void FlowCard::end_counter(CardRule& rule) {
   auto* const counter = static_cast<rte_flow_action_handle*>(std::exchange(rule.counter, nullptr));
-  if (counter != nullptr && !try_end(counter)) ended_counters_.push_back(counter);
+  if (counter == nullptr) return;
+  ended_counters_.push_front({counter, 0});
+  static_cast<void>(end_next_counter());
 }
 
 // A reset may take a million rules: their counters have time.
 void FlowCard::forget(CardRule& rule) {
   if (rule.counter != nullptr) {
-    ended_counters_.push_back(static_cast<rte_flow_action_handle*>(rule.counter));
+    ended_counters_.push_back({static_cast<rte_flow_action_handle*>(rule.counter), 0});
   }
   rule = {};
 }
 
-bool FlowCard::tidy() {
+bool FlowCard::tidy(Budget& budget, Nanos now) {
   bool has_worked = false;
   for (CardRule rule; queue_->take_discarded(rule);) {
     TemplateQueue::give_back(rule);
     end_counter(rule);
     has_worked = true;
   }
+  has_worked |= queue_->begin_discards(now);
   // Rules that may still come, or have been kept, use theirs.
-  if (must_flush_ || queue_->has_leftovers()) return has_worked;
+  if (!may_end_counters() || now < next_ending_) return has_worked;
+  bool has_ended = false;
   const std::size_t count = std::min(ended_counters_.size(), kEndedCountersPerCall);
-  for (std::size_t i = 0; i < count; ++i) {
-    rte_flow_action_handle* const counter = ended_counters_.front();
-    ended_counters_.pop_front();
-    if (try_end(counter)) {
-      has_worked = true;
-    } else {
-      ended_counters_.push_back(counter);
-    }
-  }
-  return has_worked;
+  for (std::size_t i = 0; i < count && budget.allows(); ++i) has_ended |= end_next_counter();
+  if (count == 0) return has_worked;
+  ending_pause_ = has_ended ? 0 : std::clamp(2 * ending_pause_, kFirstPause, kMaxPause);
+  next_ending_ = now + ending_pause_;
+  return has_worked || has_ended;
 }
 
 Refusal FlowCard::watch(const Rule& rule, CardRule& out) {

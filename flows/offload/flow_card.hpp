@@ -38,7 +38,7 @@ class FlowCard final : public Card {
                                        Refusal refused) override;
   void finish_removed(CardRule& rule, CardCounters& counters) override;
   void forget(CardRule& rule) override;
-  bool tidy() override;
+  bool tidy(Budget& budget, Nanos now) override;
   [[nodiscard]] bool is_tidy() const override { return queue_->discard_count() == 0; }
   [[nodiscard]] std::size_t room() const override { return queue_->room(); }
   void push() override { queue_->push(); }
@@ -62,14 +62,23 @@ class FlowCard final : public Card {
   [[nodiscard]] std::uint64_t flush_failures() const { return flush_failures_; }
   /// Counters that have not been given back to the card.
   [[nodiscard]] std::size_t ended_counter_count() const { return ended_counters_.size(); }
+  /// And of them those that it does not take back, which are not tried again.
+  [[nodiscard]] std::uint64_t abandoned_counters() const { return abandoned_counters_; }
 
  private:
+  // Of a rule that has gone: to be destroyed.
+  struct EndedCounter {
+    rte_flow_action_handle* handle;
+    unsigned failures;  // Other than that something still uses it.
+  };
+
   FlowCard(std::vector<std::uint16_t> ports, const GuardConfig& guards)
       : ports_(std::move(ports)), guard_config_(guards) {}
 
   [[nodiscard]] rte_flow_action_handle* make_counter();
   void end_counter(CardRule& rule);
-  bool try_end(rte_flow_action_handle* counter);
+  [[nodiscard]] bool may_end_counters() const { return !must_flush_ && !queue_->has_leftovers(); }
+  bool end_next_counter();
   [[nodiscard]] Refusal compile(const Rule& rule, const rte_flow_action_handle* counter);
   void find_queue(std::uint32_t flow_queue_size);
   [[nodiscard]] bool is_small_enough(const Rule& rule) const;
@@ -85,7 +94,10 @@ class FlowCard final : public Card {
   std::atomic<bool> has_been_reset_{
       false};  // Set by the device's event (release), taken by acquire.
   bool is_watching_ = false;
-  std::deque<rte_flow_action_handle*> ended_counters_;  // Of rules that have gone: to be destroyed.
+  std::deque<EndedCounter> ended_counters_;
+  Nanos next_ending_ = 0;
+  Nanos ending_pause_ = 0;  // Grows while the card takes none back.
+  std::uint64_t abandoned_counters_ = 0;
   std::uint64_t flush_failures_ = 0;
   bool must_flush_ = false;  // The last flush has failed.
   Pattern pattern_;

@@ -27,6 +27,8 @@ class RuleQueue {
   virtual void begin_destroy(CardRule& rule, Tag tag) = 0;
   /// Takes over a rule whose creation has ended badly: its handle has to be destroyed all the same.
   virtual void discard(const CardRule& rule) = 0;
+  /// Goes on destroying them. \return whether anything was begun.
+  virtual bool begin_discards(Nanos now) = 0;
   /// Gives one back of which no handle is left. \return false if there is none.
   [[nodiscard]] virtual bool take_discarded(CardRule& rule) = 0;
   /// Rules that have been taken over and not given back.
@@ -60,6 +62,7 @@ class PlainQueue final : public RuleQueue {
                                      Tag tag) override;
   void begin_destroy(CardRule& rule, Tag tag) override;
   void discard(const CardRule&) override {}  // A creation that fails leaves no handle.
+  bool begin_discards(Nanos) override { return false; }
   [[nodiscard]] bool take_discarded(CardRule&) override { return false; }
   [[nodiscard]] std::size_t discard_count() const override { return 0; }
   [[nodiscard]] std::size_t room() const override { return kMaxUnderWay - ended_.size(); }

@@ -19,6 +19,8 @@ constexpr std::uint32_t kFirstTable = 8'192;
 constexpr std::uint32_t kLargestTable = 1U << 20;
 // A card with fewer slots than that in all is not worth templates.
 constexpr std::uint32_t kSmallestTable = 16;
+constexpr Nanos kFirstDiscardPause = kNanosPerMilli / 10;
+constexpr Nanos kMaxDiscardPause = kNanosPerSecond;
 constexpr std::uint64_t kFnvBasis = 0xcbf2'9ce4'8422'2325;  // FNV-1a, over words.
 constexpr std::uint64_t kFnvPrime = 0x0000'0100'0000'01b3;
 constexpr rte_flow_op_attr kPostponed = [] {
@@ -177,7 +179,7 @@ void TemplateQueue::begin_destroy(CardRule& rule, Tag tag) {
 }
 
 // \return false if the port may take it later.
-bool TemplateQueue::begin_discard(const CardRule& rule) {
+bool TemplateQueue::try_discard(const CardRule& rule) {
   std::uint32_t place = static_cast<std::uint32_t>(discarding_.size());
   if (free_places_.empty()) {
     discarding_.emplace_back();
@@ -200,6 +202,18 @@ bool TemplateQueue::begin_discard(const CardRule& rule) {
   return !may_pass;
 }
 
+// A port that is busy is asked again, less and less often.
+bool TemplateQueue::begin_discards(Nanos now) {
+  if (to_discard_.empty() || now < next_discard_) return false;
+  const std::size_t before = to_discard_.size();
+  while (!to_discard_.empty() && try_discard(to_discard_.back())) to_discard_.pop_back();
+  const bool has_begun = to_discard_.size() != before;
+  discard_pause_ =
+      has_begun ? 0 : std::clamp(2 * discard_pause_, kFirstDiscardPause, kMaxDiscardPause);
+  next_discard_ = now + discard_pause_;
+  return has_begun;
+}
+
 // What could not be destroyed keeps its place in the table until all is flushed.
 void TemplateQueue::finish_discard(std::uint32_t place, bool is_done) {
   CardRule rule = std::exchange(discarding_[place], {});
@@ -218,7 +232,6 @@ bool TemplateQueue::take_discarded(CardRule& rule) {
 }
 
 void TemplateQueue::push() {
-  while (!to_discard_.empty() && begin_discard(to_discard_.back())) to_discard_.pop_back();
   if (!has_postponed_) return;
   rte_flow_error error{};
   // What the port does not take now, it takes with the next push.

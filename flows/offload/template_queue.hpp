@@ -42,6 +42,7 @@ class TemplateQueue final : public RuleQueue {
                                      Tag tag) override;
   void begin_destroy(CardRule& rule, Tag tag) override;
   void discard(const CardRule& rule) override { to_discard_.push_back(rule); }
+  bool begin_discards(Nanos now) override;
   [[nodiscard]] bool take_discarded(CardRule& rule) override;
   [[nodiscard]] std::size_t discard_count() const override {
     return to_discard_.size() + discarding_count_ + discarded_.size();
@@ -93,7 +94,7 @@ class TemplateQueue final : public RuleQueue {
   [[nodiscard]] Shape* obtain_shape(const Pattern& pattern, const Actions& actions);
   [[nodiscard]] Table* obtain_table(Shape& shape);
   [[nodiscard]] void* mark(Tag tag) const;
-  [[nodiscard]] bool begin_discard(const CardRule& rule);
+  [[nodiscard]] bool try_discard(const CardRule& rule);
   void finish_discard(std::uint32_t place, bool is_done);
 
   std::uint16_t port_;
@@ -106,6 +107,8 @@ class TemplateQueue final : public RuleQueue {
   std::vector<std::uint32_t> free_places_;
   std::vector<CardRule> discarded_;
   std::uint32_t discarding_count_ = 0;
+  Nanos next_discard_ = 0;
+  Nanos discard_pause_ = 0;  // Grows while the port takes none.
   std::uint32_t under_way_ = 0;
   std::uint32_t leftovers_ = 0;  // Operations of earlier epochs without a result.
   std::uint16_t epoch_ = 0;      // Of resets: results of an earlier one are nobody's.

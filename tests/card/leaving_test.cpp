@@ -134,7 +134,7 @@ TEST(LeavingOneByOne, AKeptRuleIsNotForgottenAmongNewOnes) {
   send_flows(*bench, 1, 2);
   bench->set_card_fault("destroy_every", "1");
   end_flow(*bench, 0);
-  ASSERT_EQ(bench->offload()->status().stuck.size(), 1u);
+  ASSERT_EQ(bench->offload()->status().stuck_count, 1u);
   bench->set_card_fault("destroy_every", "2");
   for (unsigned flow = 1; flow < 400; flow += 2) {
     for (const unsigned one : {flow, flow + 1}) {
@@ -143,7 +143,7 @@ TEST(LeavingOneByOne, AKeptRuleIsNotForgottenAmongNewOnes) {
     }
     bench->advance(5 * kNanosPerMilli);
   }
-  for (const offload::Rule& rule : bench->offload()->status().stuck) {
+  for (const offload::Rule& rule : bench->offload()->stuck_rules()) {
     EXPECT_NE(rule.before.source_port, 1'000u);
   }
 }
