@@ -8,9 +8,6 @@
 namespace gannet::dataplane {
 namespace {
 
-// Primes; the table has at least a hundred entries for each backend, so that shares are even to 1 %
-// (Maglev, 5.3). The steps are few because a pool that grows over one has all its flows moved.
-constexpr std::uint32_t kTableSizes[] = {4'093, 65'521, 6'553'621};
 constexpr std::uint32_t kEntriesPerBackend = 100;
 
 // splitmix64 (Steele, Lea, Flood 2014): a fixed, good mixing of 64 bits.
@@ -29,11 +26,25 @@ std::uint64_t mix_address(std::uint64_t seed, const IpAddress& ip) {
 
 // A backend's private order of the table's entries: offset, offset + skip, offset + 2 skip, ...
 struct Permutation {
-  std::uint64_t next;
-  std::uint64_t skip;
+  std::uint32_t next;  // Both below the table's size.
+  std::uint32_t skip;
   std::uint64_t weight;
   std::uint64_t credit;
   std::uint16_t backend;
+};
+
+// Which entries of a table are taken. Towards the end of filling it most of those that are asked
+// about are, at places that no cache foresees: one bit each, they at least fit one.
+class TakenEntries final {
+ public:
+  explicit TakenEntries(std::uint32_t size) : words_(size / 64 + 1) {}
+  [[nodiscard]] bool has(std::uint32_t entry) const {
+    return (words_[entry / 64] >> entry % 64 & 1) != 0;
+  }
+  void add(std::uint32_t entry) { words_[entry / 64] |= std::uint64_t{1} << entry % 64; }
+
+ private:
+  std::vector<std::uint64_t> words_;
 };
 
 }  // namespace
@@ -58,7 +69,8 @@ Maglev::Maglev(std::span<const Backend> backends) {
     const Backend& b = backends[i];
     if (b.weight == 0) continue;
     const std::uint64_t identity = mix_address(b.port, b.ip);
-    order.push_back({mix(identity ^ 1) % size, mix(identity ^ 2) % (size - 1) + 1, b.weight, 0,
+    order.push_back({static_cast<std::uint32_t>(mix(identity ^ 1) % size),
+                     static_cast<std::uint32_t>(mix(identity ^ 2) % (size - 1) + 1), b.weight, 0,
                      static_cast<std::uint16_t>(i)});
   }
   // Turns go by identity, so that the order in the policy does not matter.
@@ -66,12 +78,17 @@ Maglev::Maglev(std::span<const Backend> backends) {
     return std::pair(a.next, a.skip) < std::pair(b.next, b.skip);
   });
   table_.assign(size, kNone);
+  TakenEntries taken(size);
   for (std::uint32_t filled = 0;;) {
     for (Permutation& p : order) {
       p.credit += p.weight;
       if (p.credit < heaviest) continue;  // A light backend sits out some rounds.
       p.credit -= heaviest;
-      while (table_[p.next] != kNone) p.next = (p.next + p.skip) % size;
+      while (taken.has(p.next)) {
+        p.next += p.skip;
+        if (p.next >= size) p.next -= size;
+      }
+      taken.add(p.next);
       table_[p.next] = p.backend;
       if (++filled == size) return;
     }
