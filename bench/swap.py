@@ -32,7 +32,8 @@ def measure(scenario, flows, rounds):
         raise BenchError("nothing was forwarded")
     row = {"benchmark": "swap", "scenario": scenario, "flows": flows, "rules": RULES}
     for key in ("mpps_before", "mpps_meanwhile", "in_force_ms", "conforming_ms", "blocked_ms",
-                "longest_wait_us", "longest_turn_us"):
+                "blocked_until_in_force_ms", "blocked_undisturbed_ms", "longest_wait_us",
+                "longest_turn_us"):
         row[key] = round(statistics.median(swap[key] for swap in swaps), 3)
     # Dropped by the switch, of all rounds: none of the flows is touched.
     row["lost"] = sum(swap["drops"] for swap in swaps)

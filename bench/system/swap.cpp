@@ -82,33 +82,43 @@ struct Times {
   std::uint64_t begun, in_force, conforming;
 };
 
-nlohmann::ordered_json judge(const std::vector<Sample>& samples, const Times& times) {
+Result<nlohmann::ordered_json> judge(const std::vector<Sample>& samples, const Times& times) {
   const auto at = [&samples](std::uint64_t tsc) {
     return std::find_if(samples.begin(), samples.end(),
                         [tsc](const Sample& s) { return s.tsc >= tsc; });
   };
   const auto begun = at(times.begun);
+  const auto end = at(times.conforming);
+  if (begun == samples.begin() || end == samples.end()) {
+    return fail("the worker was not looked at from before the swap until after it");
+  }
   const Sample& first = samples.front();
   const double usual =
       static_cast<double>(begun->packets - first.packets) / us_of(begun->tsc - first.tsc);
   Line line(kLineShare * usual);
+  Line undisturbed(kLineShare * usual);
+  for (auto i = samples.begin() + 1; i <= begun; ++i) undisturbed.pass(i[-1], *i);
   std::uint64_t longest_turn = 0;
+  double lost_until_in_force = 0;
   for (auto i = begun + 1; i != samples.end(); ++i) {
     line.pass(i[-1], *i);
+    if (i->tsc < times.in_force) lost_until_in_force = line.lost();
     longest_turn = std::max(longest_turn, i->tsc - i[-1].tsc);
   }
-  const auto end = at(times.conforming);
   const double meanwhile =
       static_cast<double>(end->packets - begun->packets) / us_of(end->tsc - begun->tsc);
-  return {{"mpps_before", usual},
-          {"mpps_meanwhile", meanwhile},
-          {"in_force_ms", us_of(times.in_force - times.begun) / 1e3},
-          {"conforming_ms", us_of(times.conforming - times.begun) / 1e3},
-          {"lost_of_line", line.lost()},
-          {"blocked_ms", line.lost() / (kLineShare * usual) / 1e3},
-          {"longest_wait_us", line.longest_wait_us()},
-          {"longest_turn_us", us_of(longest_turn)},
-          {"drops", samples.back().drops - first.drops}};
+  return nlohmann::ordered_json{
+      {"mpps_before", usual},
+      {"mpps_meanwhile", meanwhile},
+      {"in_force_ms", us_of(times.in_force - times.begun) / 1e3},
+      {"conforming_ms", us_of(times.conforming - times.begun) / 1e3},
+      {"lost_of_line", line.lost()},
+      {"blocked_ms", line.lost() / (kLineShare * usual) / 1e3},
+      {"blocked_until_in_force_ms", lost_until_in_force / (kLineShare * usual) / 1e3},
+      {"blocked_undisturbed_ms", undisturbed.lost() / (kLineShare * usual) / 1e3},
+      {"longest_wait_us", line.longest_wait_us()},
+      {"longest_turn_us", us_of(longest_turn)},
+      {"drops", samples.back().drops - first.drops}};
 }
 
 Result<nlohmann::ordered_json> swap(Rig& rig) {
