@@ -82,6 +82,11 @@ Way way_back(const Snapshot& policy, flows::Zone zone, const IpTuple& original, 
 }
 
 template <typename Key>
+Key reply_key_of(const FirstPacket& first, const Way& way) {
+  return flows::reply_key(key_of<Key>(first.current, way.out), way.out);
+}
+
+template <typename Key>
 void compose(const FirstPacket& first, const Way& way, flows::Connection<Key>& connection) {
   auto& forward = connection.flows[0];
   auto& reverse = connection.flows[1];
@@ -121,6 +126,8 @@ DropReason attach(flows::Flow<Key>& flow, const Ingress& in, const Way& way,
   return DropReason::kNone;
 }
 
+template flows::Ip4Key reply_key_of(const FirstPacket&, const Way&);
+template flows::Ip6Key reply_key_of(const FirstPacket&, const Way&);
 template void compose(const FirstPacket&, const Way&, flows::Ip4Connection&);
 template void compose(const FirstPacket&, const Way&, flows::Ip6Connection&);
 template DropReason attach(flows::Flow<flows::Ip4Key>&, const Ingress&, const Way&, std::uint16_t,

@@ -32,6 +32,10 @@ struct Way {
 [[nodiscard]] Way way_back(const Snapshot& policy, flows::Zone zone, const IpTuple& original,
                            Ip4 tunnel_source);
 
+/// The key that the answer to a decided first packet will have.
+template <typename Key>
+[[nodiscard]] Key reply_key_of(const FirstPacket& first, const Way& way);
+
 /// Fills in the keys, tuples and checksum changes of both flows. The actions still have to be
 /// attached.
 template <typename Key>

@@ -140,19 +140,27 @@ std::uint32_t Connections::allocate(Ticks now) {
 // Composes the flows so that the reverse key is nobody else's: a packet to a VIP and one straight
 // to its backend may leave with equal tuples (L13). The source port gives way.
 template <typename Key>
-bool Connections::avoid_conflict(FirstPacket& first, const Way& way,
-                                 flows::Connection<Key>& connection, std::uint32_t replaces) {
+DropReason Connections::compose_flows(FirstPacket& first, const Way& way,
+                                      flows::Connection<Key>& connection, std::uint32_t replaces,
+                                      std::uint64_t& reverse_hash) {
+  auto& records = table<Key>();
   const std::uint16_t wanted = first.current.source_port;
   for (unsigned attempt = 0; attempt < kPortTries; ++attempt) {
     compose(first, way, connection);
-    const flows::FlowRef other = table<Key>().find(connection.flows[1].key);
-    if (!other.is_valid() || other.connection() == replaces) return true;
+    // Before anybody asks for the bucket, which is on its way.
+    const DropReason attached =
+        attach(connection.flows[0], first.in, way, first.from_subnet(), first.policy);
+    if (attached != DropReason::kNone) return attached;
+    const Key& reply = connection.flows[1].key;
+    reverse_hash = records.hash_of(reply);
+    const flows::FlowRef other = records.find(reply, reverse_hash);
+    if (!other.is_valid() || other.connection() == replaces) return DropReason::kNone;
     const bool may_change = first.current.has_ports() || first.current.is_icmp();
-    if (first.mapping.is_held() || !may_change) return false;
+    if (first.mapping.is_held() || !may_change) break;
     first.current.source_port =
         static_cast<std::uint16_t>(0x8000 | (wanted * 31u + attempt * 7'919u));
   }
-  return false;
+  return DropReason::tuple_conflict;
 }
 
 template <typename Key>
@@ -194,13 +202,16 @@ Admission Connections::open(FirstPacket& first, const PacketFacts& facts, std::u
   if (judged == DropReason::sg_ingress_denied) admission.rule = first.ingress_rule;
   if (judged != DropReason::kNone) return refuse(judged);
 
+  auto& records = table<Key>();
+  const Way way = way_of(first);
+  // Until the reply's bucket is asked for there is enough to do.
+  records.index().prefetch(records.hash_of(reply_key_of<Key>(first, way)));
   const bool is_delivered = first.to != nullptr && first.to->kind == EndpointKind::kLocal;
   std::uint16_t owner = is_delivered ? first.to->eni : flows::kNoEni;
   if (first.in.is_vm()) owner = first.in.zone.index;
   const DropReason charged = charge(first, owner, facts.now);
   if (charged != DropReason::kNone) return refuse(charged);
 
-  auto& records = table<Key>();
   const std::uint32_t index = allocate<Key>(first.now);
   if (index == kNoConnection) return refuse(DropReason::connection_table_full);
   if (replaces == index) replaces = kNoConnection;  // It had to make room, for its own successor.
@@ -210,19 +221,19 @@ Admission Connections::open(FirstPacket& first, const PacketFacts& facts, std::u
     records.release(index);
     return refuse(reason);
   };
-  const Way way = way_of(first);
-  if (!avoid_conflict(first, way, connection, replaces))
-    return give_back(DropReason::tuple_conflict);
-  const DropReason attached =
-      attach(connection.flows[0], first.in, way, first.from_subnet(), first.policy);
-  if (attached != DropReason::kNone) return give_back(attached);
+  std::uint64_t reverse_hash = 0;
+  const DropReason composed = compose_flows(first, way, connection, replaces, reverse_hash);
+  if (composed != DropReason::kNone) return give_back(composed);
   const bool is_routed = (connection.flows[0].action.flags & flows::kDecrementTtl) != 0;
   if (is_routed && facts.ttl <= 1) return give_back(DropReason::ttl_expired);
 
   if (replaces != kNoConnection && !close<Key>(replaces, first.now)) {
     return give_back(DropReason::handover_full);
   }
-  if (!records.publish(index)) return give_back(DropReason::connection_table_full);
+  const std::uint64_t forward_hash = records.hash_of(connection.flows[0].key);
+  if (!records.publish(index, forward_hash, reverse_hash)) {
+    return give_back(DropReason::connection_table_full);
+  }
   connection.shared.owner_eni = owner;
   start<Key>(index, first, facts);
   admission.flow = flows::FlowRef(index, Direction::kForward);

@@ -192,8 +192,9 @@ class Connections final {
   template <typename Key>
   [[nodiscard]] std::uint32_t allocate(Ticks now);
   template <typename Key>
-  [[nodiscard]] bool avoid_conflict(FirstPacket& first, const Way& way,
-                                    flows::Connection<Key>& connection, std::uint32_t replaces);
+  [[nodiscard]] DropReason compose_flows(FirstPacket& first, const Way& way,
+                                         flows::Connection<Key>& connection, std::uint32_t replaces,
+                                         std::uint64_t& reverse_hash);
   template <typename Key>
   void start(std::uint32_t index, const FirstPacket& first, const PacketFacts& facts);
   template <typename Key>

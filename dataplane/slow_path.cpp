@@ -36,8 +36,34 @@ Outcome hand_over(std::uint16_t worker) {
   return outcome;
 }
 
+Outcome collect() {
+  Outcome outcome;
+  outcome.disposition = Disposition::kCollect;
+  return outcome;
+}
+
 template <typename Key>
 constexpr Family family_of = sizeof(Key) == sizeof(Ip4Key) ? Family::kIpv4 : Family::kIpv6;
+
+template <typename Key>
+Outcome forward_by(flows::FlowRef ref) {
+  Outcome outcome;
+  outcome.disposition = Disposition::kForward;
+  outcome.family = family_of<Key>;
+  outcome.flow = ref;
+  return outcome;
+}
+
+template <typename Key>
+Outcome forward_first(const Admission& admission) {
+  Outcome outcome;
+  outcome.disposition = Disposition::kForward;
+  outcome.family = family_of<Key>;
+  outcome.flow = admission.flow;
+  outcome.is_first = true;
+  outcome.redirect_worker = admission.redirect_worker;
+  return outcome;
+}
 
 // Addresses of a packet of which nothing but the IP header may be there (fragments).
 IpTuple address_tuple(const Frame& frame, const packet::Parsed& parsed) {
@@ -143,10 +169,13 @@ Outcome SlowPath::follow(SlowPacket& packet, const Outcome& first, const Snapsho
                          Nanos now) {
   const std::uint32_t bytes = packet.frame.size;
   const bool is_v4 = first.family == Family::kIpv4;
+  const Limit limit =
+      is_v4 ? limit_of<Ip4Key>(packet, first.flow) : limit_of<Ip6Key>(packet, first.flow);
+  const bool passes = limit.reason == DropReason::kNone;
   Outcome outcome =
-      is_v4 ? limit<Ip4Key>(packet, first, policy, now) : limit<Ip6Key>(packet, first, policy, now);
+      passes ? first : report(packet, limit.reason, limit.problem, limit.mtu, policy, now);
   outcome.tuple = first.tuple;
-  if (outcome.disposition != Disposition::kForward) return outcome;
+  if (!passes) return outcome;
   if (is_v4) {
     connections_.account<Ip4Key>(outcome.flow, bytes, to_ticks(now), true);
   } else {
@@ -210,22 +239,25 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
       parsed.is_fragment ? collector_of(policy, packet.in.zone, addresses) : kNoIndex;
   // Where the fragments of a packet have come together its owner is only found out.
   if (packet.is_whole() && collector == connections_.config().worker) packet.is_handed_over = false;
-  Outcome outcome;
-  const DropReason martian = AntiSpoof::judge_addresses(addresses);
-  if (martian != DropReason::kNone) {
-    outcome = drop(martian);
-  } else if (packet.in.is_vm() && !policy.enis[packet.in.zone.index].has_ip(addresses.source)) {
-    outcome = drop(DropReason::spoofed_ip);
-  } else if (parsed.is_fragment && !packet.is_whole()) {
-    const bool is_mine = packet.is_handed_over || collector == connections_.config().worker;
-    outcome = is_mine ? Outcome{} : hand_over(collector);
-    if (is_mine) outcome.disposition = Disposition::kCollect;
-  } else {
-    outcome = is_v4 ? handle_known_shape<Ip4Key>(packet, policy, now)
-                    : handle_known_shape<Ip6Key>(packet, policy, now);
-  }
+  Outcome outcome = handle_addressed(packet, addresses, collector, policy, now);
   outcome.tuple = addresses;
   return outcome;
+}
+
+// `collector` is where the fragments of the packet come together, if it is one.
+Outcome SlowPath::handle_addressed(SlowPacket& packet, const IpTuple& addresses,
+                                   std::uint16_t collector, const Snapshot& policy, Nanos now) {
+  const DropReason martian = AntiSpoof::judge_addresses(addresses);
+  if (martian != DropReason::kNone) return drop(martian);
+  if (packet.in.is_vm() && !policy.enis[packet.in.zone.index].has_ip(addresses.source)) {
+    return drop(DropReason::spoofed_ip);
+  }
+  if (packet.parsed.is_fragment && !packet.is_whole()) {
+    const bool is_mine = packet.is_handed_over || collector == connections_.config().worker;
+    return is_mine ? collect() : hand_over(collector);
+  }
+  return packet.parsed.l3 == packet::L3::kIpv4 ? handle_known_shape<Ip4Key>(packet, policy, now)
+                                               : handle_known_shape<Ip6Key>(packet, policy, now);
 }
 
 // The worker where the fragments of a packet come together: only their addresses count, because
@@ -273,12 +305,10 @@ Outcome SlowPath::handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::Fl
   }
   if (admission.reason != DropReason::kNone) return refuse(packet, tuple, admission, policy, now);
 
-  Outcome forward;
-  forward.disposition = Disposition::kForward;
-  forward.family = family_of<Key>;
-  forward.flow = ref;
-  const Outcome limited = limit<Key>(packet, forward, policy, now);
-  if (limited.disposition != Disposition::kForward) return limited;
+  const Limit limit = limit_of<Key>(packet, ref);
+  if (limit.reason != DropReason::kNone) {
+    return report(packet, limit.reason, limit.problem, limit.mtu, policy, now);
+  }
   bool refreshes = true;
   if (is_tcp) {
     const flows::TcpVerdict verdict = connections_.track<Key>(ref, segment, to_ticks(now));
@@ -291,7 +321,7 @@ Outcome SlowPath::handle_hit(SlowPacket& packet, const IpTuple& tuple, flows::Fl
   }
   connections_.account<Key>(ref, packet.frame.size, to_ticks(now), refreshes);
   if (packet.trace != nullptr) packet.trace->add(Step::kFlowHit, tuple, ref.connection());
-  return forward;
+  return forward_by<Key>(ref);
 }
 
 // Whether a packet of no connection may open one, before any policy is asked.
@@ -353,20 +383,16 @@ Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uin
   }
   if (admission.reason != DropReason::kNone) return refuse(packet, tuple, admission, policy, now);
 
-  Outcome forward;
-  forward.disposition = Disposition::kForward;
-  forward.family = family_of<Key>;
-  forward.flow = admission.flow;
-  forward.is_first = true;
-  forward.redirect_worker = admission.redirect_worker;
-  const Outcome limited = limit<Key>(packet, forward, policy, now);
-  if (limited.disposition == Disposition::kForward) {
-    connections_.account<Key>(forward.flow, packet.frame.size, to_ticks(now), true);
-  } else if (forward.redirect_worker != kNoIndex) {
+  const Limit limit = limit_of<Key>(packet, admission.flow);
+  if (limit.reason != DropReason::kNone) {
     // Nobody has told the other worker about the replies, and later packets would not.
-    abandon(forward, to_ticks(now));
+    if (admission.redirect_worker != kNoIndex) {
+      abandon(forward_by<Key>(admission.flow), to_ticks(now));
+    }
+    return report(packet, limit.reason, limit.problem, limit.mtu, policy, now);
   }
-  return limited;
+  connections_.account<Key>(admission.flow, packet.frame.size, to_ticks(now), true);
+  return forward_first<Key>(admission);
 }
 
 // An error about a packet that left by where the error comes in: the quoted packet's reply would
@@ -409,14 +435,10 @@ Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, 
       connections_.refresh<Key>(ref, packet.in, policy, to_ticks(now), false);
   if (admission.reason != DropReason::kNone) return drop(admission.reason, admission.rule);
   const auto& flow = table.flow(ref);
-  Outcome forward;
-  forward.disposition = Disposition::kForward;
-  forward.family = family_of<Key>;
-  forward.flow = ref;
-  forward.is_translated = true;
-  const Outcome limited = limit<Key>(packet, forward, policy, now);
-  if (limited.disposition != Disposition::kForward) return limited;
-
+  const Limit limit = limit_of<Key>(packet, ref);
+  if (limit.reason != DropReason::kNone) {
+    return report(packet, limit.reason, limit.problem, limit.mtu, policy, now);
+  }
   Key translated = reply;
   translated.tuple = flow.action.tuple;
   const IpAddress source = address_tuple(packet.frame, parsed).source;
@@ -426,24 +448,25 @@ Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, 
       packet.frame, parsed, quoted,
       {tuple_of(sent), reply_tuple(tuple_of(translated)),
        is_endpoint ? IpAddress(translated.tuple.source) : source, translated.tuple.destination});
+  Outcome forward = forward_by<Key>(ref);
+  forward.is_translated = true;
   return forward;
 }
 
 // TTL and size, which no flow may overlook (G15, G16, G17). A packet that may be fragmented passes:
 // the worker does it.
 template <typename Key>
-Outcome SlowPath::limit(SlowPacket& packet, Outcome forward, const Snapshot& policy, Nanos now) {
+SlowPath::Limit SlowPath::limit_of(const SlowPacket& packet, flows::FlowRef ref) {
   const packet::Parsed& parsed = packet.parsed;
-  const auto& action = connections_.table<Key>().flow(forward.flow).action;
+  const auto& action = connections_.table<Key>().flow(ref).action;
   if ((action.flags & flows::kDecrementTtl) != 0 && parsed.ttl <= 1) {
-    return report(packet, DropReason::ttl_expired, IcmpProblem::kTtlExpired, 0, policy, now);
+    return {DropReason::ttl_expired, IcmpProblem::kTtlExpired, 0};
   }
   const unsigned ip_bytes = unsigned{parsed.end_offset} - parsed.l3_offset;
   if (ip_bytes > action.max_ip_bytes && !may_be_fragmented(packet.frame, parsed)) {
-    return report(packet, DropReason::too_big, IcmpProblem::kTooBig, action.max_ip_bytes, policy,
-                  now);
+    return {DropReason::too_big, IcmpProblem::kTooBig, action.max_ip_bytes};
   }
-  return forward;
+  return {};
 }
 
 // What a backend says to a probe is the control thread's to read; here the packet has come to its

@@ -85,6 +85,9 @@ class SlowPath final {
  private:
   [[nodiscard]] Outcome handle_arp(SlowPacket& packet, const Snapshot& policy, Nanos now);
   [[nodiscard]] Outcome handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos now);
+  [[nodiscard]] Outcome handle_addressed(SlowPacket& packet, const IpTuple& addresses,
+                                         std::uint16_t collector, const Snapshot& policy,
+                                         Nanos now);
   [[nodiscard]] std::uint16_t collector_of(const Snapshot& policy, flows::Zone zone,
                                            IpTuple addresses) const;
   template <typename Key>
@@ -100,9 +103,14 @@ class SlowPath final {
   [[nodiscard]] DropReason may_open(const SlowPacket& packet, const IpTuple& tuple,
                                     const flows::TcpSegment* segment, const Snapshot& policy,
                                     Nanos now) const;
+  // What a flow refuses of its packets; of reason kNone if nothing.
+  struct Limit {
+    DropReason reason = DropReason::kNone;
+    IcmpProblem problem{};
+    std::uint16_t mtu = 0;
+  };
   template <typename Key>
-  [[nodiscard]] Outcome limit(SlowPacket& packet, Outcome forward, const Snapshot& policy,
-                              Nanos now);
+  [[nodiscard]] Limit limit_of(const SlowPacket& packet, flows::FlowRef ref);
   [[nodiscard]] Outcome report(SlowPacket& packet, DropReason reason, IcmpProblem problem,
                                std::uint16_t mtu, const Snapshot& policy, Nanos now);
   [[nodiscard]] Outcome refuse(SlowPacket& packet, const IpTuple& tuple, const Admission& admission,

@@ -46,6 +46,12 @@ void set_identification(std::uint8_t* bytes, std::uint16_t value) {
   ip.checksum = packet::update(ip.checksum, delta.folded());
 }
 
+Outcome refusal(DropReason reason) {
+  Outcome outcome;
+  outcome.reason = reason;
+  return outcome;
+}
+
 bool has_bad_outer_checksum(const rte_mbuf* packet) {
   const std::uint64_t outer = packet->ol_flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK;
   const std::uint64_t plain = packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
@@ -108,11 +114,10 @@ DropReason SlowStage::receive(Job& job) const {
 
 Outcome SlowStage::decide(Job& job) {
   job.frame = frame_of(job.packet);
-  Outcome outcome;
-  outcome.reason = receive(job);
-  if (outcome.reason != DropReason::kNone) return outcome;
+  const DropReason refused = receive(job);
   SlowPacket slow{job.frame, job.in, job.is_handed_over, job.whole_bytes, nullptr, {}};
-  outcome = slow_path_.handle(slow, job.policy, job.now);
+  Outcome outcome = refused == DropReason::kNone ? slow_path_.handle(slow, job.policy, job.now)
+                                                 : refusal(refused);
   job.parsed = slow.parsed;
   return outcome;
 }

@@ -52,13 +52,18 @@ template <typename Ip>
 template <typename Key>
 [[nodiscard]] inline Key key_of(const IpTuple& tuple, flows::Zone zone) {
   using Ip = typename Key::Ip;
-  Key key{};
-  key.zone_kind = zone.kind;
-  key.zone_index = zone.index;
-  key.protocol = tuple.protocol;
-  key.tuple = {address_as<Ip>(tuple.source), address_as<Ip>(tuple.destination),
-               Be16(tuple.source_port), Be16(tuple.destination_port)};
-  return key;
+  const Ip source = address_as<Ip>(tuple.source);
+  const Ip destination = address_as<Ip>(tuple.destination);
+  const Be16 source_port(tuple.source_port);
+  const Be16 destination_port(tuple.destination_port);
+  if constexpr (sizeof(Key) == sizeof(flows::Ip4Key)) {
+    return Key::of(zone, tuple.protocol, source, destination, source_port, destination_port);
+  } else {
+    return Key{zone.kind,
+               tuple.protocol,
+               zone.index,
+               {source, destination, source_port, destination_port}};
+  }
 }
 
 /// The tuple of the answer to a packet with this one.

@@ -28,6 +28,18 @@ FlowTable<Key>::FlowTable(Region slab, FlowIndex index, std::uint32_t capacity,
       seed_(seed),
       capacity_(capacity) {}
 
+// A record that has not been used for long is in no cache, and to know the next but one of those
+// that are free takes a look at the next. So the next is fetched now.
+template <typename Key>
+inline void FlowTable<Key>::prefetch_next_free() const {
+  const std::uint32_t next = free_head_ == kNoConnection ? touched_count_ : free_head_;
+  if (next >= capacity_) return;
+  const auto* const bytes = reinterpret_cast<const char*>(&records_[next]);
+  for (std::size_t line = 0; line < sizeof(Record); line += 64) {
+    __builtin_prefetch(bytes + line, 1);
+  }
+}
+
 template <typename Key>
 std::uint32_t FlowTable<Key>::allocate() {
   std::uint32_t i = free_head_;
@@ -38,6 +50,7 @@ std::uint32_t FlowTable<Key>::allocate() {
   } else {
     return kNoConnection;
   }
+  prefetch_next_free();
   records_[i] = Record{};
   records_[i].shared.flags = kInUse;
   records_[i].shared.timer_level = TimerWheel<FlowTable>::kUnarmed;
@@ -47,12 +60,11 @@ std::uint32_t FlowTable<Key>::allocate() {
 }
 
 template <typename Key>
-bool FlowTable<Key>::publish(std::uint32_t i) {
+bool FlowTable<Key>::publish(std::uint32_t i, std::uint64_t forward, std::uint64_t reverse) {
   Flow<Key>* const flows = records_[i].flows;
-  const std::uint64_t forward = hash_of(flows[0].key);
   if (index_.insert(forward, FlowRef(i, Direction::kForward))) {
     if (flows[1].kind == FlowKind::kUnindexed) return true;
-    if (index_.insert(hash_of(flows[1].key), FlowRef(i, Direction::kReverse))) return true;
+    if (index_.insert(reverse, FlowRef(i, Direction::kReverse))) return true;
     index_.erase(forward, FlowRef(i, Direction::kForward));
   }
   flows[0].kind = flows[1].kind = FlowKind::kUnindexed;

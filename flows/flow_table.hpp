@@ -55,7 +55,11 @@ class FlowTable {
   [[nodiscard]] std::uint32_t allocate();
   /// Makes the record's flows findable, but for a reverse one of kind kUnindexed. Neither key is in
   /// the table. \return false if the index has no room; the record can then only be released.
-  [[nodiscard]] bool publish(std::uint32_t i);
+  [[nodiscard]] bool publish(std::uint32_t i) {
+    return publish(i, hash_of(records_[i].flows[0].key), hash_of(records_[i].flows[1].key));
+  }
+  /// The same, if the hashes of the forward key and of the reverse key are known.
+  [[nodiscard]] bool publish(std::uint32_t i, std::uint64_t forward, std::uint64_t reverse);
   /// Takes a record out of everything and frees it; its flows are of kind kUnindexed from now on.
   void release(std::uint32_t i);
 
@@ -95,6 +99,9 @@ class FlowTable {
 
  private:
   FlowTable(Region slab, FlowIndex index, std::uint32_t capacity, const HashSeed& seed, Ticks now);
+
+  // By force, as FlowBuckets::prefetch.
+  [[gnu::always_inline]] void prefetch_next_free() const;
 
   Region slab_;
   Record* records_;

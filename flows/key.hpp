@@ -10,6 +10,7 @@
 #include "flows/packet/headers.hpp"
 #include "flows/packet/parse.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -69,6 +70,18 @@ struct alignas(16) Ip4Key {
     return static_cast<std::uint64_t>(zone.kind) | std::uint64_t{zone.index} << 16;
   }
   static constexpr std::uint64_t kZoneMask = 0xffff'00ff;
+  /// The key with these words. Stored at once: it is soon read again, as a whole or by words.
+  [[nodiscard]] static Ip4Key of(const Words& k) {
+    using Vector [[gnu::vector_size(16)]] = std::uint64_t;
+    return std::bit_cast<Ip4Key>(Vector{k.w[0], k.w[1]});
+  }
+  // No tuple: it would go through memory.
+  [[nodiscard]] static Ip4Key of(Zone zone, std::uint8_t protocol, Ip4 source, Ip4 destination,
+                                 Be16 source_port, Be16 destination_port) {
+    return of({{zone_word(zone) | std::uint64_t{protocol} << 8 | std::uint64_t{source.raw()} << 32,
+                destination.raw() | std::uint64_t{source_port.raw()} << 32 |
+                    std::uint64_t{destination_port.raw()} << 48}});
+  }
 };
 static_assert(sizeof(Ip4Key) == 16);
 static_assert(offsetof(Ip4Key, tuple) ==
@@ -129,19 +142,46 @@ namespace detail {
   return detail::multiply_fold(mixed ^ seed.words[2], seed.words[0] | 1);
 }
 
+/// What stands for the destination port in the answer to an ICMP query, or in the question of an
+/// answer.
+[[nodiscard]] Be16 answered_echo(std::uint8_t protocol, Be16 type_and_code);
+
 /// The key of a parsed packet from `zone`. The packet is IP of the key's family; it is not a later
 /// fragment and not an ICMP error (those have no key of their own).
 template <typename Key>
-[[nodiscard]] Key make_key(Zone zone, const std::uint8_t* frame, const packet::Parsed& parsed);
+[[nodiscard]] inline Key make_key(Zone zone, const std::uint8_t* frame,
+                                  const packet::Parsed& parsed) {
+  const Be16 source_port(parsed.source_port);
+  const Be16 destination_port(parsed.destination_port);
+  if constexpr (sizeof(Key) == sizeof(Ip4Key)) {
+    const auto& ip = packet::header_at<packet::Ipv4Header>(frame + parsed.l3_offset);
+    return Ip4Key::of(zone, parsed.protocol, ip.source, ip.destination, source_port,
+                      destination_port);
+  } else {
+    const auto& ip = packet::header_at<packet::Ipv6Header>(frame + parsed.l3_offset);
+    return Key{zone.kind,
+               parsed.protocol,
+               zone.index,
+               {ip.source, ip.destination, source_port, destination_port}};
+  }
+}
 
 /// The same key with the tuple turned round and the ports of an ICMP query answered: what the reply
 /// to a packet with this tuple looks like when it arrives from `zone`. Of an answer: its question.
 template <typename Key>
-[[nodiscard]] Key reply_key(const Key& key, Zone zone);
-
-extern template Ip4Key make_key<Ip4Key>(Zone, const std::uint8_t*, const packet::Parsed&);
-extern template Ip6Key make_key<Ip6Key>(Zone, const std::uint8_t*, const packet::Parsed&);
-extern template Ip4Key reply_key<Ip4Key>(const Ip4Key&, Zone);
-extern template Ip6Key reply_key<Ip6Key>(const Ip6Key&, Zone);
+[[nodiscard]] inline Key reply_key(const Key& key, Zone zone) {
+  const auto& t = key.tuple;
+  const std::uint8_t protocol = key.protocol;
+  const bool is_icmp = protocol == packet::kProtoIcmp || protocol == packet::kProtoIcmp6;
+  const Be16 source_port = is_icmp ? t.source_port : t.destination_port;
+  const Be16 destination_port =
+      is_icmp ? answered_echo(protocol, t.destination_port) : t.source_port;
+  if constexpr (sizeof(Key) == sizeof(Ip4Key)) {
+    return Ip4Key::of(zone, protocol, t.destination, t.source, source_port, destination_port);
+  } else {
+    return Key{
+        zone.kind, protocol, zone.index, {t.destination, t.source, source_port, destination_port}};
+  }
+}
 
 }  // namespace gannet::flows

@@ -67,15 +67,30 @@ enum class Family : std::uint8_t { kIpv4 = 4, kIpv6 = 6 };
 }
 
 /// An address of either family. IPv4 occupies the first four bytes, the rest is zero.
+///
+/// It is written, copied and compared by words of eight bytes, all of them: a processor that reads
+/// what it has just written has to wait if the two do not coincide, and tuples of addresses are
+/// handed on all along the slow path.
 class IpAddress {
  public:
-  constexpr IpAddress() : bytes_{}, family_(Family::kIpv4) {}
-  IpAddress(Ip4 v4) : bytes_{}, family_(Family::kIpv4) { store(bytes_.data(), v4); }  // NOLINT
-  IpAddress(Ip6 v6) : bytes_(v6.bytes), family_(Family::kIpv6) {}                     // NOLINT
+  constexpr IpAddress() : bytes_{}, family_(word_of(Family::kIpv4)) {}
+  IpAddress(Ip4 v4) : family_(word_of(Family::kIpv4)) { set_halves(v4.raw(), 0); }  // NOLINT
+  IpAddress(const Ip6& v6) : family_(word_of(Family::kIpv6)) {                      // NOLINT
+    set_halves(v6.half(0), v6.half(1));
+  }
+  IpAddress(const IpAddress& other) : family_(other.family_) {
+    set_halves(other.half(0), other.half(1));
+  }
+  IpAddress& operator=(const IpAddress& other) {
+    set_halves(other.half(0), other.half(1));
+    family_ = other.family_;
+    return *this;
+  }
+  ~IpAddress() = default;
 
-  [[nodiscard]] Family family() const { return family_; }
-  [[nodiscard]] bool is_v4() const { return family_ == Family::kIpv4; }
-  [[nodiscard]] bool is_v6() const { return family_ == Family::kIpv6; }
+  [[nodiscard]] Family family() const { return static_cast<Family>(family_); }
+  [[nodiscard]] bool is_v4() const { return family() == Family::kIpv4; }
+  [[nodiscard]] bool is_v6() const { return family() == Family::kIpv6; }
   [[nodiscard]] Ip4 v4() const { return load<Ip4>(bytes_.data()); }
   [[nodiscard]] Ip6 v6() const { return Ip6{bytes_}; }
   [[nodiscard]] const std::uint8_t* data() const { return bytes_.data(); }
@@ -88,12 +103,27 @@ class IpAddress {
     return is_v4() ? v4().is_loopback() : v6().is_loopback();
   }
 
+  friend bool operator==(const IpAddress& a, const IpAddress& b) {
+    return ((a.half(0) ^ b.half(0)) | (a.half(1) ^ b.half(1)) | (a.family_ ^ b.family_)) == 0;
+  }
   friend auto operator<=>(const IpAddress& a, const IpAddress& b) = default;
 
  private:
-  std::array<std::uint8_t, 16> bytes_;
-  Family family_;
+  [[nodiscard]] static constexpr std::uint64_t word_of(Family family) {
+    return static_cast<std::uint64_t>(family);
+  }
+  [[nodiscard]] std::uint64_t half(std::size_t index) const {
+    return load<std::uint64_t>(bytes_.data() + 8 * index);
+  }
+  void set_halves(std::uint64_t first, std::uint64_t second) {
+    store(bytes_.data(), first);
+    store(bytes_.data() + 8, second);
+  }
+
+  alignas(8) std::array<std::uint8_t, 16> bytes_;
+  std::uint64_t family_;  // Family.
 };
+static_assert(sizeof(IpAddress) == 24);
 
 /// An address block. `address` has no bit set beyond `length`.
 struct Prefix {
