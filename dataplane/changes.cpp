@@ -52,7 +52,7 @@ bool Changes::are_other_regions(const flows::Connection<Key>& connection) const 
   const Zone to = flows::zone_of(connection.flows[1].key);
   const std::uint8_t protocol = forward.key.protocol;
   const bool has_ports = protocol == packet::kProtoTcp || protocol == packet::kProtoUdp;
-  const auto is_in = [&](const std::vector<std::uint32_t>& regions, const IpAddress& remote,
+  const auto is_in = [&](const std::vector<std::uint32_t>& regions, const typename Key::Ip& remote,
                          Be16 destination_port) {
     const std::uint16_t port = has_ports ? destination_port.host() : std::uint16_t{0};
     for (const std::uint32_t region : regions) {

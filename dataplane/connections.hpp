@@ -17,6 +17,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace gannet::dataplane {
@@ -112,6 +113,16 @@ class Connections final {
   void account(flows::FlowRef ref, std::uint32_t frame_bytes, Ticks now, bool refreshes) {
     flows::account(table<Key>()[ref.connection()].shared, ref.direction(), frame_bytes, now,
                    refreshes);
+  }
+
+  /// Lets the connections of flows that packets are about to hit take over a new policy, where it
+  /// does not concern them: then their packets need no slow path. Their lines of memory are on
+  /// their way. Costs some ten nanoseconds each, and nothing when is_settled().
+  template <typename Key>
+  void bring_up(std::span<const flows::FlowRef> flows, const Snapshot& policy);
+  /// Whether no connection is left of an older policy.
+  [[nodiscard]] bool is_settled(const Snapshot& policy) const {
+    return settled_generation_ == policy.generation;
   }
 
   /// Ages connections and port mappings, at most `budget` of each. \return how many ended.
@@ -231,7 +242,8 @@ class Connections final {
   std::uint64_t reevaluated_count_ = 0;
   std::uint64_t adopted_count_ = 0;
   std::uint32_t redirect_count_ = 0;
-  std::uint32_t swept_generation_ = 0;
+  std::uint32_t swept_generation_ = 0;    // That the cursors go with.
+  std::uint32_t settled_generation_ = 0;  // That all connections have.
   std::uint32_t v4_cursor_ = 0;
   std::uint32_t v6_cursor_ = 0;
   std::uint64_t check_cursor_ = 0;

@@ -181,6 +181,22 @@ void FastPath::look_up(unsigned count) {
   }
 }
 
+// After a change of policy. All of a burst at once: it is the memory that takes the time. A
+// candidate of another key does no harm: the change does not concern its connection either.
+void FastPath::bring_up(const Burst& burst) {
+  flows::FlowRef refs4[kBurst];
+  flows::FlowRef refs6[kBurst];
+  unsigned count4 = 0;
+  unsigned count6 = 0;
+  for (unsigned i = 0; i < burst.count; ++i) {
+    const Slot& slot = slots_[i];
+    if (slot.shape == Shape::kOdd || !slot.ref.is_valid()) continue;
+    (slot.shape == Shape::kV4 ? refs4[count4++] : refs6[count6++]) = slot.ref;
+  }
+  connections_.bring_up<flows::Ip4Key>({refs4, count4}, burst.policy);
+  connections_.bring_up<flows::Ip6Key>({refs6, count6}, burst.policy);
+}
+
 // An ENI's bandwidth is charged where the packet is received, once.
 [[gnu::always_inline]] inline bool FastPath::exceeds_rate(const Burst& burst,
                                                           const rte_mbuf* packet) {

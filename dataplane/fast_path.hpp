@@ -53,6 +53,8 @@ class FastPath final {
     read(burst);
     steps.end(LoopStep::kParse);
     look_up(burst.count);
+    if (!connections_.is_settled(burst.policy)) [[unlikely]]
+      bring_up(burst);
     steps.end(LoopStep::kLookUp);
     for (unsigned i = forward_until_slow(burst, 0); i < burst.count;
          i = forward_until_slow(burst, i + 1)) {
@@ -95,6 +97,7 @@ class FastPath final {
   bool open_tunnel(const Arrival& arrival, Slot& slot, std::uint64_t& zone_word);
   [[gnu::noinline]] void read_v6(Slot& slot, std::uint64_t zone_word);
   void look_up(unsigned count);
+  [[gnu::cold, gnu::noinline]] void bring_up(const Burst& burst);
 
   // Goes on from packet i to the next that is for the slow path. \return its place, or the count.
   unsigned forward_until_slow(const Burst& burst, unsigned i);

@@ -47,15 +47,43 @@ bool Connections::sweep_table(const Snapshot& policy, Ticks now, unsigned budget
   return true;
 }
 
+template <typename Key>
+void Connections::bring_up(std::span<const flows::FlowRef> flows, const Snapshot& policy) {
+  auto* const records = table<Key>().records();
+  for (const flows::FlowRef ref : flows) {
+    auto& connection = records[ref.connection()];
+    const auto* const other =
+        reinterpret_cast<const char*>(&connection.flow(opposite(ref.direction())));
+    for (std::size_t line = 0; line < sizeof connection.flows[0]; line += 64) {
+      __builtin_prefetch(other + line, 1);
+    }
+    __builtin_prefetch(&connection.details, 1);
+  }
+  unsigned looks = 0;
+  for (const flows::FlowRef ref : flows) {
+    const auto& forward = records[ref.connection()].flows[0];
+    const bool is_stale =
+        forward.generation != policy.generation && forward.kind == flows::FlowKind::kForward;
+    // Any other is judged when its packet comes to the slow path.
+    if (is_stale) static_cast<void>(adopt<Key>(ref.connection(), policy, looks));
+  }
+}
+
 bool Connections::sweep(const Snapshot& policy, Ticks now, unsigned budget) {
   if (swept_generation_ != policy.generation) {
     swept_generation_ = policy.generation;
     v4_cursor_ = v6_cursor_ = 0;
   }
-  return sweep_table<flows::Ip4Key>(policy, now, budget, v4_cursor_) &&
-         sweep_table<flows::Ip6Key>(policy, now, budget, v6_cursor_);
+  const bool is_done = sweep_table<flows::Ip4Key>(policy, now, budget, v4_cursor_) &&
+                       sweep_table<flows::Ip6Key>(policy, now, budget, v6_cursor_);
+  if (is_done) settled_generation_ = policy.generation;
+  return is_done;
 }
 
+template void Connections::bring_up<flows::Ip4Key>(std::span<const flows::FlowRef>,
+                                                   const Snapshot&);
+template void Connections::bring_up<flows::Ip6Key>(std::span<const flows::FlowRef>,
+                                                   const Snapshot&);
 template bool Connections::adopt<flows::Ip4Key>(std::uint32_t, const Snapshot&, unsigned&);
 template bool Connections::adopt<flows::Ip6Key>(std::uint32_t, const Snapshot&, unsigned&);
 

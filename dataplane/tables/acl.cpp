@@ -88,10 +88,11 @@ std::uint32_t Acl::add_node(std::span<const Entry> entries) {
   return static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
-std::uint32_t Acl::match(const IpAddress& remote, std::uint8_t protocol, std::uint16_t port) const {
+// The first rule that matches, of a node's prefix and of those that contain it.
+std::uint32_t Acl::match_from(std::uint32_t at, std::uint8_t protocol, std::uint16_t port) const {
   const std::uint32_t key = std::uint32_t{protocol} << 16 | port;
   std::uint32_t best = kNoMatch;
-  for (std::uint32_t at = nodes_by_prefix_.find(remote); at != Lpm::kNone;) {
+  while (at != Lpm::kNone) {
     const Node& node = nodes_[at];
     if (best <= node.chain_best) break;
     const auto* const first = interval_starts_.data() + node.first_interval;

@@ -43,8 +43,12 @@ class Acl {
   explicit Acl(std::span<const Entry> entries);
 
   /// The first rule that matches, or kNoMatch.
-  [[nodiscard]] std::uint32_t match(const IpAddress& remote, std::uint8_t protocol,
-                                    std::uint16_t port) const;
+  template <typename Ip>  // Ip4, Ip6 or IpAddress.
+  [[nodiscard]] std::uint32_t match(const Ip& remote, std::uint8_t protocol,
+                                    std::uint16_t port) const {
+    const std::uint32_t node = nodes_by_prefix_.find(remote);
+    return node == Lpm::kNone ? kNoMatch : match_from(node, protocol, port);
+  }
 
   /// What the rules of one prefix alone say, for comparing tables: from starts[i] on rules[i] is
   /// the first that matches, or kNoMatch.
@@ -73,6 +77,8 @@ class Acl {
     std::uint32_t chain_best;  // Smallest rule of this node and all above it.
   };
 
+  [[nodiscard]] std::uint32_t match_from(std::uint32_t node, std::uint8_t protocol,
+                                         std::uint16_t port) const;
   std::uint32_t add_node(std::span<const Entry> entries);
 
   Lpm nodes_by_prefix_;

@@ -197,8 +197,14 @@ void Reconcile::send_again(RandomPolicy& random) {
   const Ingress in = ingress_of(policy, zone, is_tunnel ? peer : Ip4{}, to);
   const flows::FlowRef ref(index,
                            is_reply ? flows::Direction::kReverse : flows::Direction::kForward);
+  // A burst that hits it, and perhaps others, on the fast path.
+  const std::array<flows::FlowRef, 2> hit{ref, ref};
+  const bool is_common = random.one_in(2);
   for (World& world : worlds_) {
     const Snapshot& of_world = *world.compiled.snapshot;
+    if (is_common && !world.connections->is_settled(of_world)) {
+      world.connections->bring_up<Key>(hit, of_world);
+    }
     static_cast<void>(world.connections->refresh<Key>(ref, in, of_world, 0, is_reply));
   }
 }
