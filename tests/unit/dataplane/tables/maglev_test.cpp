@@ -38,6 +38,17 @@ TEST(Maglev, EqualBackendsHaveEqualShares) {
   for (const double share : shares(Maglev(backends(10)), 10)) EXPECT_NEAR(share, 0.1, 0.002);
 }
 
+// A hundred entries for each, so that shares are even, and not so many that building takes long.
+TEST(Maglev, ManyBackendsHaveATableOfTheirSize) {
+  constexpr std::size_t kCount = 1'000;
+  const Maglev maglev(backends(kCount));
+  const std::size_t size = maglev.table().size();
+  EXPECT_GE(size, 100 * kCount);
+  EXPECT_LE(size, 1'000 * kCount);
+  const double entry = 1.0 / static_cast<double>(size);
+  for (const double share : shares(maglev, kCount)) EXPECT_NEAR(share, 1.0 / kCount, 1.5 * entry);
+}
+
 // L4: shares follow weights; weight 0 gets nothing.
 TEST(Maglev, L4SharesFollowWeights) {
   auto list = backends(4);
