@@ -6,6 +6,7 @@
 #include "flows/base/time.hpp"
 
 #include <atomic>
+#include <cstdint>
 
 #include <rte_cycles.h>
 
@@ -22,8 +23,11 @@ class Clock {
 
   [[nodiscard]] Nanos now() const {
     if (manual_ != nullptr) return manual_->load(std::memory_order_relaxed);
-    return static_cast<Nanos>(static_cast<double>(rte_rdtsc()) * nanos_per_cycle_);
+    // Signed, which the processor converts in one step.
+    const auto cycles = static_cast<double>(static_cast<std::int64_t>(rte_rdtsc()));
+    return static_cast<Nanos>(static_cast<std::int64_t>(cycles * nanos_per_cycle_));
   }
+  [[nodiscard]] bool is_manual() const { return manual_ != nullptr; }
 
  private:
   double nanos_per_cycle_ = 0;

@@ -14,6 +14,8 @@ namespace gannet::dataplane {
 namespace {
 
 constexpr unsigned kMessagesPerTurn = FastPath::kBurst;
+// A look at the clock takes as long as that at a port: turns that find nothing do without, mostly.
+constexpr unsigned kIdleTurnsPerLook = 8;
 constexpr unsigned kCommandSlots = 64;
 constexpr unsigned kNewsSlots = 1'024;
 constexpr Nanos kHousekeepingEvery = 100'000;  // Between two turns of age and sweep.
@@ -129,6 +131,8 @@ template <typename Steps>
     rte_mbuf* packets[FastPath::kBurst];
     const unsigned count = rte_eth_rx_burst(port.ethdev, port.queue, packets, FastPath::kBurst);
     if (count == 0) continue;
+    // While the packets are on their way from another core it costs nothing.
+    if (total == 0) look_at_clock();
     total += count;
     std::uint64_t bytes = 0;
     for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
@@ -147,22 +151,32 @@ template <typename Steps>
 
 template <typename Steps>
 [[gnu::always_inline]] inline bool Worker::turn(Steps& steps) {
-  now_ = clock_.now();
-  transmitter_.set_time(now_);
+  if (idle_turns_ % kIdleTurnsPerLook == 0 || clock_.is_manual()) look_at_clock();
   const Snapshot* const in_force = shared_.policy.load(std::memory_order_acquire);
   if (in_force == nullptr) return false;
   // The address alone would not do: a freed snapshot's may be used again.
   if (policy_ != in_force || taken_generation_ != in_force->generation) take_policy(in_force);
-  slow_stage_.run(now_);
+  if (slow_stage_.held_count() != 0) slow_stage_.run(now_);
   steps.end(LoopStep::kRest);
-  const unsigned received = receive(steps) + read_mail();
+  unsigned received = receive(steps);
+  if (shared_.worker_count > 1) received += read_mail();
   transmitter_.flush();
   const unsigned answers =
       desk_ == nullptr ? 0 : connections_->read_offload_answers(now_, kAnswerBudget);
   if (now_ >= next_housekeeping_) keep_house();
   stats_.path.polls.add(1);
-  if (received == 0) stats_.path.empty_polls.add(1);
+  if (received == 0) {
+    stats_.path.empty_polls.add(1);
+    ++idle_turns_;
+  } else {
+    idle_turns_ = 1;  // Packets of the next turn look for themselves.
+  }
   return received + answers != 0;
+}
+
+void Worker::look_at_clock() {
+  now_ = clock_.now();
+  transmitter_.set_time(now_);
 }
 
 bool Worker::poll() {
@@ -206,6 +220,7 @@ unsigned Worker::read_mail() {
     Message messages[kMessagesPerTurn];
     const unsigned count =
         rte_ring_sc_dequeue_burst_elem(ring, messages, sizeof(Message), kMessagesPerTurn, nullptr);
+    if (count != 0 && total == 0) look_at_clock();
     read_messages(messages, count);
     total += count;
   }
@@ -374,6 +389,7 @@ void Worker::idle(bool has_moved) {
     rte_pause();
   } else {
     sleep_ns(idle_for < kShortSleepUntil ? kShortSleepNs : kLongSleepNs);
+    idle_turns_ = 0;
   }
 }
 

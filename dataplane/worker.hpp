@@ -141,6 +141,7 @@ class Worker final {
          rte_ring* commands, rte_ring* news);
 
   void take_policy(const Snapshot* in_force);
+  void look_at_clock();
   template <typename Steps>
   bool turn(Steps& steps);
   template <typename Steps>
@@ -181,6 +182,7 @@ class Worker final {
   Nanos next_neighbor_run_ = 0;
   Nanos idle_since_ = 0;
   bool is_idle_ = false;
+  unsigned idle_turns_ = 0;  // In a row, and the one that is on; 0: the time is not known.
   rte_ring* commands_;
   WorkerCommand* current_command_ = nullptr;
   std::atomic<std::uint32_t> conforming_generation_{0};
