@@ -2,12 +2,14 @@
 """Latency through the switch at shares of its highest rate without loss, beside testpmd in io mode.
 
 A generator on core 0 and the switch on core 1, in processes of their own, with two ports of shared memory
-(memif) between them. The generator, its packets and its rates are the same for both switches.
+(memif) between them. The generator, its packets and its rates are the same for both switches, which are
+measured in turn, each for a tenth of a second, while the other one stands still.
 """
 
 import contextlib
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -17,7 +19,7 @@ from common import CORE, BenchError, Measurer, add_flows, add_rounds, progress, 
 GENERATOR_CORE = 0
 LOADS = (0.1, 0.5, 0.9)
 FLOWS = 1_000
-MEMORY_MIB = 1_536
+MEMORY_MIB = 2_048
 TRIAL_SECONDS = 0.1
 TRIALS = 3  # Of a rate: other programs of the machine make packets late, and now and then lost.
 HALVINGS = 7
@@ -32,28 +34,29 @@ def add_options(parser):
     parser.add_argument("--load", action="append", type=share, help="share of the highest rate, above 0, to 1")
     add_flows(parser, default=FLOWS)
     add_rounds(parser, 5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each switch at each load, in a round")
 
 
 @contextlib.contextmanager
-def gannet(scenario, flows, socket, folder):
+def gannet(options, socket, folder):
     """Gannet's worker between the ports."""
-    with Measurer("latency-switch", "--scenario", scenario, "--flows", flows, "--socket", socket,
-                  "--folder", folder, "--core", CORE):
-        yield
+    with Measurer("latency-switch", "--scenario", options.scenario, "--flows", options.flows, "--socket", socket,
+                  "--folder", folder, "--core", CORE) as run:
+        yield run.process
 
 
 @contextlib.contextmanager
-def testpmd(socket):
+def testpmd(_options, socket, folder):
+    """testpmd in io mode, as it is by default: bursts of 32, the driver's own rings."""
     devices = [f"net_memif{i},role=client,id={i},socket={socket},socket-abstract=no" for i in (0, 1)]
     command = ["dpdk-testpmd", "-l", f"{GENERATOR_CORE},{CORE}", "--no-pci", "--in-memory",
-               "-m", "256", f"--file-prefix=latency{os.getpid()}"]
+               "-m", "256", f"--file-prefix={folder.name}{os.getpid()}"]
     for device in devices:
         command += ["--vdev", device]
     command += ["--", "--forward-mode=io", "--nb-cores=1", "--stats-period=60", "--auto-start"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         try:
-            yield
+            yield run
         finally:
             stop(run)
 
@@ -78,7 +81,8 @@ class Generator(Measurer):
 
     def highest_rate(self):
         """The highest rate without loss (RFC 2544, 26.1): halves the interval again and again."""
-        lowest, highest = 0, self.measure_at(0, TRIAL_SECONDS)["packets_per_second"]
+        lowest = 0
+        highest = max(self.measure_at(0, TRIAL_SECONDS)["packets_per_second"] for _ in range(TRIALS))
         for _ in range(HALVINGS):
             rate = (lowest + highest) / 2
             lowest, highest = (rate, highest) if self._loses_none(rate) else (lowest, rate)
@@ -87,16 +91,35 @@ class Generator(Measurer):
         return lowest
 
 
-    def measure_load(self, rate, seconds):
-        """Medians of many short measurements: a machine that stands still for a millisecond now and
-        then would else be all that is seen. The longest time and the histogram are of all packets."""
-        slices = [self.measure_at(rate, SLICE_SECONDS) for _ in range(max(1, round(seconds / SLICE_SECONDS)))]
-        found = {key: statistics.median(one[key] for one in slices) for key in ("packets_per_second", *KEYS)}
-        found["max_us"] = max(one["max_us"] for one in slices)
-        found["lost"] = sum(one["lost"] for one in slices)
-        found["histogram_us"] = {bar: sum(one["histogram_us"][bar] for one in slices)
-                                 for bar in slices[0]["histogram_us"]}
-        return found
+
+class Rig:
+    """A switch and the generator of its own. The switch runs only while it is measured: the other one has the
+    same core."""
+
+    def __init__(self, switch, generator):
+        self.switch, self.generator = switch, generator
+        self.slices = {}  # By load.
+
+    @classmethod
+    @contextlib.contextmanager
+    def started(cls, start_switch, options, files, folder):
+        folder.mkdir()
+        socket = folder / "memif.sock"
+        with Generator("latency-generator", "--socket", socket, "--there", files[0], "--back", files[1],
+                       "--core", GENERATOR_CORE) as generator, start_switch(options, socket, folder) as switch:
+            rig = cls(switch, generator)
+            generator.wait_for_switch()
+            rig.highest = generator.highest_rate()
+            switch.send_signal(signal.SIGSTOP)
+            try:
+                yield rig
+            finally:
+                switch.send_signal(signal.SIGCONT)
+
+    def measure_slice(self, load, rate):
+        self.switch.send_signal(signal.SIGCONT)
+        self.slices.setdefault(load, []).append(self.generator.measure_at(rate, SLICE_SECONDS))
+        self.switch.send_signal(signal.SIGSTOP)
 
 
 def capture(scenario, flows, folder):
@@ -106,21 +129,15 @@ def capture(scenario, flows, folder):
 
 
 def measure_round(options, loads, files, folder):
-    """The highest rate of each switch, and both at shares of Gannet's: ours by load, theirs."""
-    found, rates = [], None
-    for name in ("gannet", "testpmd"):
-        socket = pathlib.Path(folder) / f"{name}.sock"
-        switch = (gannet(options.scenario, options.flows, socket, folder) if name == "gannet"
-                  else testpmd(socket))
-        with Generator("latency-generator", "--socket", socket, "--there", files[0], "--back", files[1],
-                       "--core", GENERATOR_CORE) as generator, switch:
-            generator.wait_for_switch()
-            highest = generator.highest_rate()
-            rates = rates or {load: load * highest for load in loads}
-            found.append({load: generator.measure_load(rate, options.seconds) | {"highest": highest}
-                          for load, rate in rates.items()})
-        socket.unlink(missing_ok=True)
-    return found
+    """Both switches at shares of Gannet's highest rate, slice by slice. \return what was found of each."""
+    with Rig.started(gannet, options, files, folder / "gannet") as ours, \
+         Rig.started(testpmd, options, files, folder / "testpmd") as theirs:
+        for load in loads:
+            for number in range(max(1, round(options.seconds / SLICE_SECONDS))):
+                # None is always the one that follows the other.
+                for rig in (ours, theirs) if number % 2 == 0 else (theirs, ours):
+                    rig.measure_slice(load, load * ours.highest)
+    return ours, theirs
 
 
 def run(options):
@@ -128,26 +145,35 @@ def run(options):
     rounds = options.rounds or (3 if options.quick else 5)
     reserve_huge_pages(MEMORY_MIB)
     pairs = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
         files = capture(options.scenario, options.flows, folder)
         for number in range(rounds):
             progress(f"latency: {options.scenario}, round {number + 1} of {rounds}")
-            pairs.append(measure_round(options, loads, files, folder))
-    return [row(options, load, [(ours[load], theirs[load]) for ours, theirs in pairs]) for load in loads]
+            (folder / str(number)).mkdir()
+            pairs.append(measure_round(options, loads, files, folder / str(number)))
+    return [row(options, load, pairs) for load in loads]
 
 
 def row(options, load, pairs):
-    def median(which, key):
-        return statistics.median(pair[which][key] for pair in pairs)
+    """Medians of the slices of all rounds: a machine that stands still for a millisecond now and then would
+    else be all that is seen. The longest time and the histogram are of all packets."""
+    slices = [[one for pair in pairs for one in pair[i].slices[load]] for i in (0, 1)]
 
-    result = {"scenario": options.scenario, "flows": options.flows, "load": load,
-              "highest_mpps": round(median(0, "highest") / 1e6, 3),
-              "testpmd_highest_mpps": round(median(1, "highest") / 1e6, 3),
-              "mpps": round(median(0, "packets_per_second") / 1e6, 3)}
-    result |= {key: round(median(0, key), 2) for key in KEYS}
-    result |= {f"testpmd_{key}": round(median(1, key), 2) for key in KEYS}
+    def median(which, key):
+        return statistics.median(one[key] for one in slices[which])
+
+    result = {"scenario": options.scenario, "flows": options.flows, "load": load}
+    for i, key in enumerate(("highest_mpps", "testpmd_highest_mpps")):
+        result[key] = round(statistics.median(pair[i].highest for pair in pairs) / 1e6, 3)
+    result["mpps"] = round(median(0, "packets_per_second") / 1e6, 3)
+    for i, prefix in enumerate(("", "testpmd_")):
+        result |= {prefix + key: round(median(i, key), 2) for key in KEYS[:-1]}
+        result[f"{prefix}max_us"] = round(max(one["max_us"] for one in slices[i]), 2)
     for key in ("p50_us", "p99_us"):
-        result[f"{key[:-3]}_to_testpmd"] = round(statistics.median(a[key] / b[key] for a, b in pairs), 2)
-    result["lost"], result["testpmd_lost"] = (sum(pair[i]["lost"] for pair in pairs) for i in (0, 1))
-    result["histogram_us"], result["testpmd_histogram_us"] = (side["histogram_us"] for side in pairs[-1])
+        result[f"{key[:-3]}_to_testpmd"] = round(statistics.median(a[key] / b[key] for a, b in zip(*slices)), 2)
+    for i, prefix in enumerate(("", "testpmd_")):
+        result[f"{prefix}lost"] = sum(one["lost"] for one in slices[i])
+        result[f"{prefix}histogram_us"] = {bar: sum(one["histogram_us"][bar] for one in slices[i])
+                                           for bar in slices[i][0]["histogram_us"]}
     return result
