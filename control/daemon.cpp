@@ -265,7 +265,9 @@ void Daemon::watch_signals() {
     static_cast<Daemon*>(self)->controller_->expire_draining(std::chrono::steady_clock::now());
   });
   add_timer(kPortTick, [](evutil_socket_t, short, void* self) {
-    static_cast<Daemon*>(self)->port_watch_->run();
+    auto& daemon = *static_cast<Daemon*>(self);
+    daemon.port_watch_->run();
+    if (daemon.offload_) daemon.card_watch_.run(*daemon.offload_, daemon.dataplane_->clock().now());
   });
   add_timer(kUpkeepTick,
             [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->upkeep_->run(); });

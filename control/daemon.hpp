@@ -5,6 +5,7 @@
 
 #include "control/api/routes.hpp"
 #include "control/api/server.hpp"
+#include "control/card_watch.hpp"
 #include "control/controller.hpp"
 #include "control/emulated_card.hpp"
 #include "control/metrics.hpp"
@@ -71,6 +72,7 @@ class Daemon final {
   std::unique_ptr<dataplane::Dataplane> dataplane_;
   std::unique_ptr<OffloadManager> offload_;  // Null: there is no card.
   std::unique_ptr<PortWatch> port_watch_;
+  CardWatch card_watch_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<ApiRoutes> routes_;

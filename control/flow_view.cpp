@@ -255,7 +255,8 @@ std::string zone_name(flows::Zone zone, const SnapshotNames& names) {
   return "-";
 }
 
-nlohmann::ordered_json to_json(const FlowRecord& r, const SnapshotNames& names) {
+nlohmann::ordered_json to_json(const FlowRecord& r, const SnapshotNames& names,
+                               const PathTexts& paths) {
   nlohmann::ordered_json json;
   json["id"] = r.is_stuck_on_card
                    ? "card"
@@ -274,11 +275,8 @@ nlohmann::ordered_json to_json(const FlowRecord& r, const SnapshotNames& names) 
   json["egress_rule"] = rule_name(names, r.egress_rule);
   json["ingress_rule"] = rule_name(names, r.ingress_rule);
   json["generation"] = r.generation;
-  const bool is_open = r.original.protocol != packet::kProtoTcp ||
-                       r.tcp_state == flows::TcpState::kEstablished ||
-                       r.tcp_state == flows::TcpState::kHalfClosed;
-  json["path"] = path_text(r.offload[0], is_open);
-  json["reply_path"] = path_text(r.offload[1], is_open);
+  json["path"] = paths.text(r, flows::Direction::kForward);
+  json["reply_path"] = paths.text(r, flows::Direction::kReverse);
   if (!r.is_stuck_on_card) return json;
   json["state"] = "ended";
   json["path"] = "hardware (stuck)";

@@ -18,6 +18,8 @@
 
 namespace gannet::control {
 
+class PathTexts;
+
 /// A copy of what a connection record says.
 struct FlowRecord {
   std::uint16_t worker = 0;
@@ -76,6 +78,7 @@ std::uint64_t flush_flows(dataplane::Dataplane& dataplane, const FlowFilter& fil
 
 /// "eni vm-web-1", "tunnel shop", "internet".
 [[nodiscard]] std::string zone_name(flows::Zone zone, const SnapshotNames& names);
-[[nodiscard]] nlohmann::ordered_json to_json(const FlowRecord& record, const SnapshotNames& names);
+[[nodiscard]] nlohmann::ordered_json to_json(const FlowRecord& record, const SnapshotNames& names,
+                                             const PathTexts& paths);
 
 }  // namespace gannet::control

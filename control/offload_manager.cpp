@@ -177,6 +177,10 @@ bool OffloadManager::set_enabled(bool is_enabled) {
   return true;
 }
 
+bool OffloadManager::is_enabled() {
+  return with_engine([this] { return engine_->is_enabled(); });
+}
+
 // A portion for each time that the lock is held; what changes its place meanwhile may be missed.
 std::vector<offload::Rule> OffloadManager::stuck_rules() {
   constexpr std::size_t kPortion = 1'024;

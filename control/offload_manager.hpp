@@ -69,6 +69,7 @@ class OffloadManager final {
     std::uint32_t most_rules_per_second = 0;  // and the most in any.
   };
   [[nodiscard]] Status status();
+  [[nodiscard]] bool is_enabled();
   /// Rules that the card does not let go: there may be as many as it holds.
   [[nodiscard]] std::vector<offload::Rule> stuck_rules();
   [[nodiscard]] const offload::Capabilities& capabilities() const { return card_->capabilities(); }

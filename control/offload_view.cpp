@@ -5,6 +5,8 @@
 #include "control/policy/json_value.hpp"
 #include "control/rehearsal.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +14,25 @@ namespace gannet::control {
 namespace {
 
 using offload::Refusal;
+
+enum class NotAsked : std::uint8_t {
+#define REFUSAL(name, kind, sentence, remedy)
+#define NOT_ASKED(name, sentence, remedy) name,
+#include "flows/offload/refusals.def"
+#undef REFUSAL
+};
+
+std::string_view name_of(NotAsked reason) {
+  switch (reason) {
+#define REFUSAL(name, kind, sentence, remedy)
+#define NOT_ASKED(name, sentence, remedy) \
+  case NotAsked::name:                    \
+    return #name;
+#include "flows/offload/refusals.def"
+#undef REFUSAL
+  }
+  return {};
+}
 
 class Rows {
  public:
@@ -154,17 +175,54 @@ Json show_offload(Controller& c) {
   return rows.take();
 }
 
-std::string path_text(const flows::FlowOffload& flow, bool is_established) {
-  switch (flow.state) {
-    case flows::OffloadState::kNone: return "software (no_card)";
-    case flows::OffloadState::kPending: return "pending";
-    case flows::OffloadState::kHardware: return "hardware";
-    case flows::OffloadState::kCandidate:
-      return is_established ? "software (few_packets)" : "software (not_established)";
-    case flows::OffloadState::kRefused:
-    case flows::OffloadState::kWaiting: break;
+PathTexts::PathTexts(Controller& c)
+    : policy_(*c.dataplane().policy()), has_card_(c.offload() != nullptr) {
+  if (!has_card_) return;
+  is_enabled_ = c.offload()->is_enabled();
+  is_strict_tcp_ = c.host().tracking.strict_tcp == StrictTcp::kTrue;
+  const Nic* const nic = c.host().nic ? &*c.host().nic : nullptr;
+  for (const std::string& port : c.facts().ports) {
+    const auto is_this = [&port](const Reference& one) { return *one == port; };
+    is_on_card_.push_back(nic == nullptr || is_this(nic->uplink) ||
+                          std::any_of(nic->vfs.begin(), nic->vfs.end(), is_this));
   }
-  return fmt::format("software ({})", name_of(static_cast<Refusal>(flow.reason)));
+}
+
+// What a worker will find when it has a rule to write (dataplane/offload_desk.cpp).
+Refusal PathTexts::obstacle(const FlowRecord& r) const {
+  if (!is_enabled_) return Refusal::off;
+  if (r.original.protocol == packet::kProtoTcp && is_strict_tcp_) return Refusal::strict_tcp;
+  bool is_limited = false;
+  for (const flows::Zone zone : {r.in, r.out}) {
+    const dataplane::Eni* const eni =
+        zone.kind == flows::ZoneKind::kEni ? policy_.find_eni(zone.index) : nullptr;
+    const std::uint16_t port = eni != nullptr ? eni->port : policy_.underlay.port;
+    if (port < is_on_card_.size() && !is_on_card_[port]) return Refusal::port_not_on_card;
+    is_limited = is_limited || (eni != nullptr && eni->qos.bytes_per_second != 0);
+  }
+  return is_limited ? Refusal::rate_limited : Refusal::kNone;
+}
+
+std::string_view PathTexts::reason(const FlowRecord& r, const flows::FlowOffload& flow) const {
+  if (!has_card_ || flow.state == flows::OffloadState::kNone) return name_of(NotAsked::no_card);
+  if (flow.state == flows::OffloadState::kRefused) {
+    return name_of(static_cast<Refusal>(flow.reason));
+  }
+  const Refusal in_the_way = obstacle(r);
+  if (in_the_way != Refusal::kNone) return name_of(in_the_way);
+  if (flow.state == flows::OffloadState::kWaiting)
+    return name_of(static_cast<Refusal>(flow.reason));
+  const bool is_open = r.original.protocol != packet::kProtoTcp ||
+                       r.tcp_state == flows::TcpState::kEstablished ||
+                       r.tcp_state == flows::TcpState::kHalfClosed;
+  return name_of(is_open ? NotAsked::few_packets : NotAsked::not_established);
+}
+
+std::string PathTexts::text(const FlowRecord& r, flows::Direction direction) const {
+  const flows::FlowOffload& flow = r.offload[static_cast<std::size_t>(direction)];
+  if (has_card_ && flow.state == flows::OffloadState::kHardware) return "hardware";
+  if (has_card_ && flow.state == flows::OffloadState::kPending) return "pending";
+  return fmt::format("software ({})", reason(r, flow));
 }
 
 std::vector<FlowRecord> stuck_flows(Controller& c, const FlowFilter& filter) {

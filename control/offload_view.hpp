@@ -17,8 +17,25 @@ namespace gannet::control {
 /// The rows of `show offload`: item, value, meaning.
 [[nodiscard]] nlohmann::ordered_json show_offload(Controller& controller);
 
-/// `hardware`, `pending` or `software (reason)`.
-[[nodiscard]] std::string path_text(const flows::FlowOffload& flow, bool is_established);
+/// Says where flows are forwarded, as things are at the moment of its making: `hardware`, `pending`
+/// or `software (reason)`. What keeps a flow in software for good is said also of one for which the
+/// card has not been asked yet.
+class PathTexts final {
+ public:
+  explicit PathTexts(Controller& controller);
+  [[nodiscard]] std::string text(const FlowRecord& record, flows::Direction direction) const;
+
+ private:
+  [[nodiscard]] std::string_view reason(const FlowRecord& record,
+                                        const flows::FlowOffload& flow) const;
+  [[nodiscard]] offload::Refusal obstacle(const FlowRecord& record) const;
+
+  const dataplane::Snapshot& policy_;
+  std::vector<bool> is_on_card_;  // By port.
+  bool has_card_ = false;
+  bool is_enabled_ = false;
+  bool is_strict_tcp_ = false;
+};
 
 /// Flows that have ended, or are to be cut, and whose rule the card does not let go.
 [[nodiscard]] std::vector<FlowRecord> stuck_flows(Controller& controller, const FlowFilter& filter);

@@ -284,11 +284,12 @@ ApiResponse ApiRoutes::get_flows(const ApiRequest& request) {
   if (!limit) return refuse(limit.error().message);
   const FlowList list = list_flows(controller_.dataplane(), *filter, *limit);
   Json rows = Json::array();
+  const PathTexts paths(controller_);
   for (const FlowRecord& record : list.records)
-    rows.push_back(to_json(record, controller_.names()));
+    rows.push_back(to_json(record, controller_.names(), paths));
   const std::vector<FlowRecord> stuck = stuck_flows(controller_, *filter);
   for (const FlowRecord& record : stuck) {
-    if (rows.size() < *limit) rows.push_back(to_json(record, controller_.names()));
+    if (rows.size() < *limit) rows.push_back(to_json(record, controller_.names(), paths));
   }
   return answer({{"matched", list.matched + stuck.size()}, {"flows", std::move(rows)}});
 }
@@ -331,7 +332,7 @@ ApiResponse ApiRoutes::explain(const ApiRequest& request) {
   const RehearsalResult result =
       rehearse(record.original, record.in, *controller_.dataplane().policy(), controller_.names());
   Json json;
-  json["flow"] = to_json(record, controller_.names());
+  json["flow"] = to_json(record, controller_.names(), PathTexts(controller_));
   json["steps"] = describe(result, controller_.names());
   return answer(json);
 }

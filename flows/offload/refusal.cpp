@@ -14,7 +14,7 @@ struct Text {
 
 constexpr Text kTexts[] = {
     {"none", RefusalKind::kWait, "not refused"},
-#define REFUSAL(name, kind, sentence) {#name, RefusalKind::k##kind, sentence},
+#define REFUSAL(name, kind, sentence, remedy) {#name, RefusalKind::k##kind, sentence},
 #include "flows/offload/refusals.def"
 #undef REFUSAL
 };

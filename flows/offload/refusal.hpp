@@ -10,7 +10,7 @@ namespace gannet::offload {
 
 enum class Refusal : std::uint8_t {
   kNone,
-#define REFUSAL(name, kind, sentence) name,
+#define REFUSAL(name, kind, sentence, remedy) name,
 #include "flows/offload/refusals.def"
 #undef REFUSAL
   kCount,

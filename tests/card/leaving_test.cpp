@@ -92,7 +92,8 @@ TEST_P(Leaving, OneThatTheCardKeepsIsSeenUntilItHasGone) {
             R"(["10.10.2.20:2000 > 10.10.1.11:53"])");
   const auto flows = control::stuck_flows(bench->controller(), {});
   ASSERT_EQ(flows.size(), 1u);
-  EXPECT_EQ(control::to_json(flows.front(), bench->controller().names())["path"],
+  EXPECT_EQ(control::to_json(flows.front(), bench->controller().names(),
+                             control::PathTexts(bench->controller()))["path"],
             "hardware (stuck)");
   EXPECT_EQ(bench->offload()->status().is_card_usable, !is_asynchronous());
   EXPECT_EQ(bench->offload()->status().flush_failures > 1, is_asynchronous());

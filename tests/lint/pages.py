@@ -40,8 +40,29 @@ def policy_page():
     return subprocess.run([program, "markdown"], check=True, capture_output=True, text=True).stdout
 
 
+REASON = re.compile(r'^(REFUSAL|NOT_ASKED)\((\w+), (?:\w+, )?"((?:[^"\\]|\\.)*)", "((?:[^"\\]|\\.)*)"\)$',
+                    re.MULTILINE)
+BEGIN = "<!-- Written from `flows/offload/refusals.def`; `./run fmt` writes it anew. -->\n"
+END = "<!-- End of what is written. -->\n"
+
+
+def reasons(text):
+    """[(name, sentence, remedy)] of refusals.def, in its order."""
+    return [(match[2], match[3], match[4]) for match in REASON.finditer(text)]
+
+
+def offload_page():
+    """The page as it is, but for its table of reasons."""
+    before, _, rest = tree.text_of("docs/offload.md").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    lines = ["| reason | meaning | what to do |", "|---|---|---|"]
+    lines += [f"| `{name}` | {meaning} | {remedy} |"
+              for name, meaning, remedy in reasons(tree.text_of("flows/offload/refusals.def"))]
+    return before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + after
+
+
 PAGES = {"docs/conformance.md": conformance.page, "docs/drops.md": drops_page,
-         "docs/policy.md": policy_page}
+         "docs/offload.md": offload_page, "docs/policy.md": policy_page}
 
 
 def main():

@@ -65,6 +65,17 @@ def test_every_line_of_drops_def_is_read():
     assert text.count("\nDROP(") == len(pages.drop_reasons(text))
 
 
+def test_every_reason_of_software_is_explained():
+    text = tree.text_of("flows/offload/refusals.def")
+    rows = pages.reasons(text)
+    assert text.count("\nREFUSAL(") + text.count("\nNOT_ASKED(") == len(rows) > 20
+    for name, meaning, remedy in rows:
+        assert len(meaning.split()) >= 3 and not meaning.endswith("."), name
+        assert remedy and remedy[0] in f"`{remedy[0].upper()}" and not remedy.endswith("."), name
+    assert pages.reasons('REFUSAL(a, Wait, "b c", "D")\nNOT_ASKED(e, "f", "G")\n') == [
+        ("a", "b c", "D"), ("e", "f", "G")]
+
+
 @pytest.mark.parametrize("name", pages.PAGES)
 def test_pages_are_up_to_date(name):
     if not (tree.BUILD / "control/policy/gannet-schema").exists():
