@@ -178,8 +178,8 @@ Result<void> Daemon::open_card() {
   for (const std::string& name : card_ports_of(host_)) {
     wires.push_back(devargs_of(*host_.ports.find(name), *host_.underlay.mtu));
   }
-  auto card =
-      EmulatedCard::open({wires, std::string(to_string(host_.nic->profile)), host_.nic->arguments});
+  auto card = EmulatedCard::open(
+      {wires, std::string(to_string(host_.nic->profile)), *host_.nic->arguments});
   if (!card) return tl::unexpected(card.error());
   card_.emplace(std::move(*card));
   return {};

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/machine.hpp"
 
+#include "control/policy/validate.hpp"
+
 #include <algorithm>
 #include <fstream>
 
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace gannet::control {
 namespace {
@@ -15,6 +18,12 @@ constexpr std::uint64_t kHugePageBytes = 2 * kMiB;
 // Measured: a connection with both flows and its share of the index. IPv6 has a quarter as many, of
 // not quite twice the size.
 constexpr std::uint64_t kBytesPerConnection = 420;
+// Of the emulated card (docs/emudpu.md): what it takes if it is not told otherwise, and a buffer
+// with its header and private area.
+constexpr std::uint64_t kCardBuffersPerPort = 4'096;
+constexpr std::uint64_t kBytesPerCardBuffer = 2'688;
+// Rings, queues and what lies between: measured with four ports.
+constexpr std::uint64_t kMemoryBesideBuffers = 64 * kMiB;
 
 // The number behind a word in a file of the kernel; 0 if it is not there.
 std::uint64_t number_after(const char* file, const std::string& word, int base) {
@@ -41,6 +50,13 @@ Result<void> check_cores(const HostConfig& host) {
 }
 
 Result<void> check_memory(const HostConfig& host) {
+  if (const std::uint64_t least = least_memory_bytes(host); host.memory.size->bytes < least) {
+    return fail(
+        fmt::format("memory.size is {}, of which the emulated card's packet buffers take {}: with "
+                    "those of the ports it must be at least {}",
+                    size_text(host.memory.size->bytes), size_text(card_buffer_bytes(host)),
+                    size_text(least + kMiB - 1)));
+  }
   const std::uint64_t available = available_memory_bytes();
   const std::uint64_t tables = table_bytes(host);
   if (tables > available) {
@@ -85,6 +101,29 @@ std::uint64_t table_bytes(const HostConfig& host) {
   return host.capacity.connections * kBytesPerConnection;
 }
 
+std::uint64_t card_buffer_bytes(const HostConfig& host) {
+  if (!host.nic || host.nic->type != NicType::kEmulated) return 0;
+  // The uplink's port, one for each VF, and once more as many as for a port.
+  const std::uint64_t usual = kCardBuffersPerPort * (host.nic->vfs.size() + 2);
+  const std::uint64_t told = card_argument(*host.nic, "buffers").value_or(0);
+  return (told != 0 ? told : usual) * kBytesPerCardBuffer;
+}
+
+// Half of memory.size is for the ports' buffers (control/daemon.cpp).
+std::uint64_t least_memory_bytes(const HostConfig& host) {
+  const std::uint64_t card = card_buffer_bytes(host);
+  return card == 0 ? 0 : 2 * card + kMemoryBesideBuffers;
+}
+
+Result<void> check_card_core(const HostConfig& host) {
+  if (!host.nic || host.nic->type != NicType::kEmulated) return {};
+  const auto core = card_argument(*host.nic, "core");
+  const auto count = static_cast<std::uint64_t>(sysconf(_SC_NPROCESSORS_CONF));
+  if (!core || *core < count) return {};
+  return fail(fmt::format("nic.args has the emulated card run on core {}, but this machine has {}",
+                          *core, count));
+}
+
 bool takes_huge_pages(const HostConfig& host) {
   return host.memory.hugepages != HugePages::kNone &&
          free_huge_pages() * kHugePageBytes >= host.memory.size->bytes;
@@ -122,6 +161,7 @@ std::vector<std::string> missing_capabilities() {
 
 Result<void> check_machine(const HostConfig& host) {
   if (const auto cores = check_cores(host); !cores) return cores;
+  if (const auto core = check_card_core(host); !core) return core;
   if (const auto memory = check_memory(host); !memory) return memory;
   return check_capabilities(host);
 }

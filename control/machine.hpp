@@ -20,6 +20,10 @@ inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 [[nodiscard]] std::uint64_t free_huge_pages();
 /// What the tables of a host take, about; beside memory.size, which is for packets.
 [[nodiscard]] std::uint64_t table_bytes(const HostConfig& host);
+/// What the emulated card's own packet buffers take of memory.size; 0 without one.
+[[nodiscard]] std::uint64_t card_buffer_bytes(const HostConfig& host);
+/// The least memory.size for that and the buffers of the ports.
+[[nodiscard]] std::uint64_t least_memory_bytes(const HostConfig& host);
 /// Whether packet buffers go to huge pages.
 [[nodiscard]] bool takes_huge_pages(const HostConfig& host);
 /// Cores that this process may run on.
@@ -28,6 +32,9 @@ inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 [[nodiscard]] std::uint64_t network_namespace();
 /// Names of the capabilities that opening ports takes and this process lacks.
 [[nodiscard]] std::vector<std::string> missing_capabilities();
+
+/// \return one sentence if the emulated card is to run on a core that this machine has not.
+[[nodiscard]] Result<void> check_card_core(const HostConfig& host);
 
 /// \return one sentence with the fix if the machine lacks something that the configuration needs.
 [[nodiscard]] Result<void> check_machine(const HostConfig& host);

@@ -2,6 +2,7 @@
 // gannetd: the daemon. Reads the host configuration and, if given, a first policy; then runs in the
 // foreground until it is told to stop.
 #include "control/daemon.hpp"
+#include "control/machine.hpp"
 #include "control/policy/load.hpp"
 #include "control/policy/render.hpp"
 #include "control/policy/validate.hpp"
@@ -95,6 +96,10 @@ int main(int argc, char** argv) {
   if (!policy.empty()) {
     texts = read_policy(policy, *host);
     if (!texts) return kFailed;
+  }
+  if (const auto core = check_card_core(*host); only_checks && !core) {
+    fmt::print(stderr, "{}: {}\n", config, core.error().message);
+    return kFailed;
   }
   if (only_checks) {
     fmt::print("{}{}{}: valid\n", config, policy.empty() ? "" : " and ", policy);

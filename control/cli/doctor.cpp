@@ -81,6 +81,17 @@ void check_memory(Findings& findings, const HostConfig& host) {
   } else {
     findings.warn("huge pages", found + "; works without, slower", fix);
   }
+  if (const std::uint64_t card = card_buffer_bytes(host); card != 0) {
+    const std::uint64_t least = least_memory_bytes(host);
+    const std::string sizes =
+        fmt::format("{} MiB of memory.size for the emulated card's buffers", card / kMiB);
+    if (buffers >= least) {
+      findings.ok("card memory", sizes);
+    } else {
+      findings.bad("card memory", sizes,
+                   fmt::format("memory.size of at least {}MiB", least / kMiB + 1));
+    }
+  }
   const std::uint64_t available = available_memory_bytes();
   const std::uint64_t wanted = tables + (fits ? 0 : buffers);
   const std::string memory =

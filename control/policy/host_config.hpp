@@ -81,7 +81,7 @@ enum class CardProfile : std::uint8_t { kUnlimited, kConnectX6Dx, kE810, kTiny }
 struct Nic {
   NicType type = NicType::kEmulated;
   CardProfile profile = CardProfile::kUnlimited;  // Of the emulated card.
-  std::string arguments;                          // Of the emulated card's driver.
+  Located<std::string> arguments;                 // Of the emulated card's driver.
   Reference uplink;
   std::vector<Reference> vfs;
   friend bool operator==(const Nic&, const Nic&) = default;

@@ -2,6 +2,7 @@
 // This machine, and what a policy asks of it.
 #include "control/policy/check.hpp"
 #include "control/policy/validate.hpp"
+#include "control/policy/values.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -139,15 +140,28 @@ void check_underlay(const HostConfig& host, Diagnostics& diagnostics) {
   check_gateway(underlay, diagnostics);
 }
 
+// A port of a real card is found by the card's own driver.
+bool may_be_on_card(PortType type) {
+  return type == PortType::kPci || type == PortType::kRepresentor || type == PortType::kVdev;
+}
+
 void check_nic(const HostConfig& host, Diagnostics& diagnostics) {
   if (!host.nic) return;
   const Nic& nic = *host.nic;
   FirstPlaces<std::string> uses;
   const auto check = [&](const Reference& port) {
-    if (resolve(host.ports, port, "port", diagnostics) == nullptr) return;
+    const HostPort* const found = resolve(host.ports, port, "port", diagnostics);
+    if (found == nullptr) return;
     uses.add(*port, port.place, Slug::port_in_use,
              fmt::format("port '{}' is on the card already", *port), diagnostics);
+    if (nic.type == NicType::kEmulated || may_be_on_card(found->type)) return;
+    diagnostics.error(
+        Slug::invalid_value, port.place,
+        fmt::format("port '{}' is of type {}: only pci, representor and vdev hang on a card of "
+                    "type pci",
+                    *port, to_string(found->type)));
   };
+  validate_card_arguments(nic.arguments, diagnostics);
   check(nic.uplink);
   for (const auto& vf : nic.vfs) {
     check(vf);

@@ -107,6 +107,7 @@ constexpr const char* kKeys[] = {"uplink",
                                  "fault_destroy_percent",
                                  "fault_lost_aged_percent",
                                  "fault_wrong",
+                                 "fault_wrong_after",
                                  "fault_seed",
                                  nullptr};
 

@@ -5,7 +5,8 @@ Two VMs and a web server on this host, a Linux kernel's VXLAN endpoint as the se
 internet, all in network namespaces of their own. Exit status 0 if every line of the report holds.
 
 With `--nic` the ports hang on the emulated card, which takes over what software has decided once;
-`--seconds N` is how long the connection lasts on which that is shown.
+`--seconds N` is how long the connection lasts on which that is shown. With `--keep` all of it goes on
+afterwards, to be looked at, until Ctrl-C.
 """
 
 import argparse
@@ -14,8 +15,8 @@ import signal
 import sys
 import time
 
-from lab import ROOT, Gannet, Lab, LabError, end, wait_for
-from topology import VIP, VMS, demo_lab
+from lab import BIN, ROOT, Gannet, Lab, LabError, end, wait_for
+from topology import VIP, demo_lab
 
 DEMO = ROOT / "configs" / "demo"
 
@@ -194,14 +195,24 @@ def prove_policy_change(report, net, lab):
     end(server)
 
 
+def keep(net):
+    """Leaves all of it running until Ctrl-C, with the policy of the beginning."""
+    net.gannet.apply(DEMO / "policy.yaml")
+    print("\nKEPT UNTIL CTRL-C")
+    print(f"  {BIN / 'gannetctl'} --socket {net.gannet.socket} flows    # or show offload, drops, top")
+    print(f"  ip netns exec {net.vm1.netns} ping 10.10.2.12    # to vm2; {VIP} is the load balancer's")
+    print(f"  {net.gannet.config}: the host configuration; policy: {DEMO / 'policy.yaml'}", flush=True)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print("ending", flush=True)
+
+
 def demonstrate(report, options):
     with Lab() as lab:
         net = demo_lab(lab)
         net.has_card = options.nic
-        card = {"type": "emulated", "uplink": "uplink", "vfs": list(VMS)}
-        # The emulated card has packet buffers of its own.
-        changes = {"nic": card, "memory": {"size": "1GiB"}} if options.nic else {}
-        host = net.host_config(DEMO / "host.yaml", **changes)
+        host = net.host_config(DEMO / ("host-nic.yaml" if options.nic else "host.yaml"))
         net.gannet = Gannet(lab, net.host1, host, DEMO / "policy.yaml")
         net.plug_vms()
         prove_inside(report, net)
@@ -220,6 +231,8 @@ def demonstrate(report, options):
             print(f"  {name.replace('_', ' '):<14} {count}")
         print("\nDROPS BY REASON")
         print(net.gannet.ctl("drops").stdout)
+        if options.keep:
+            keep(net)
         status = net.gannet.stop()
         report.prove("the daemon ends cleanly", status == 0, f"exit status {status}")
 
@@ -231,6 +244,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nic", action="store_true", help="with the emulated card under the ports")
     parser.add_argument("--seconds", type=int, default=20, help="of iperf3 on the card")
+    parser.add_argument("--keep", action="store_true", help="go on afterwards until Ctrl-C")
     options = parser.parse_args()
     report = Report()
     try:

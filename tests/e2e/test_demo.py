@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -33,11 +34,21 @@ def left_behind(demo):
     return left
 
 
-@pytest.mark.parametrize("run_number", [1, 2])
-def test_demo_holds(run_number):
-    demo = start()
-    text = demo.communicate(timeout=120)[0]
-    assert demo.returncode == 0, f"run {run_number}:\n{text}"
+@pytest.mark.parametrize("keeps", [False, True])
+def test_demo_holds(keeps):
+    """Twice; the second time it goes on until Ctrl-C."""
+    demo = start("--keep") if keeps else start()
+    seen = ""
+    if keeps:
+        for line in demo.stdout:
+            seen += line
+            if "the host configuration" in line:
+                break
+        socket = re.search(r"--socket (\S+)", seen)
+        assert socket and "uplink" in run(BIN / "gannetctl", "--socket", socket[1], "show", "port").stdout
+        os.killpg(demo.pid, signal.SIGINT)
+    text = seen + demo.communicate(timeout=120)[0]
+    assert demo.returncode == 0, text
     assert "FAIL" not in text and "WHAT WAS PROVEN" in text and "DROPS BY REASON" in text
     assert left_behind(demo) == []
 

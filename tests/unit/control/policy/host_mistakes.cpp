@@ -10,6 +10,7 @@ constexpr std::string_view kUplinkIp = "ips: [192.0.2.11/24]";
 constexpr std::string_view kTap = "vm1: {type: tap, interface: vm1}";
 constexpr std::string_view kSocket =
     "vm2: {type: vhost-user, socket: /run/gannet/vm2.sock, mode: client}";
+constexpr std::string_view kProfile = "profile: unlimited, ";
 constexpr std::string_view kCard = "card: {type: pci, address: \"0000:3b:00.0\"}";
 
 constexpr auto kHost = std::to_array<Mistake>({
@@ -43,6 +44,20 @@ constexpr auto kHost = std::to_array<Mistake>({
     {"yes for a boolean", "midstream: false", "midstream: «ambiguous-boolean|no»"},
     {"no such profile", "profile: unlimited", "profile: «invalid-value|connectx6d»",
      "did you mean 'connectx6dx'"},
+    {"argument that the card has not", kProfile, "args: «invalid-value|\"slot=40\"», ",
+     "did you mean 'slots'"},
+    {"argument out of its range", kProfile,
+     "args: «invalid-value|\"slots=40,fault_insert_percent=101\"», ", "a number of 0 to 100"},
+    {"argument without a value", kProfile, "args: «invalid-value|\"idle\"», ", "spin or adaptive"},
+    {"card that is turned by hand", kProfile, "args: «invalid-value|\"manual=1\"», ",
+     "is for tests"},
+    {"argument that follows from others", kProfile, "args: «invalid-value|\"vf=net_ring0\"», "},
+    {"core of no card", kProfile, "args: «invalid-value|\"core=4096\"», "},
+    {"error of no name", kProfile, "args: «invalid-value|\"fault_errno=EWHAT\"», "},
+    {"ports that hang on no real card",
+     "nic: {type: emulated, profile: unlimited, uplink: uplink, vfs: [vm1]",
+     "nic: {type: pci, uplink: «invalid-value|uplink», vfs: [«invalid-value|vm1»]",
+     "of type af_packet"},
     {"card without its uplink", "nic: {type: emulated, profile: unlimited, uplink: uplink, ",
      "«missing-field|nic»: {type: emulated, "},
     {"second host", "metrics: {listen: \"127.0.0.1:9462\"}\n",
