@@ -99,6 +99,7 @@ class Rig:
     def __init__(self, switch, generator):
         self.switch, self.generator = switch, generator
         self.slices = {}  # By load.
+        self.highest = []  # Rates without loss, as often as they were searched.
 
     @classmethod
     @contextlib.contextmanager
@@ -109,17 +110,26 @@ class Rig:
                        "--core", GENERATOR_CORE) as generator, start_switch(options, socket, folder) as switch:
             rig = cls(switch, generator)
             generator.wait_for_switch()
-            rig.highest = generator.highest_rate()
             switch.send_signal(signal.SIGSTOP)
             try:
                 yield rig
             finally:
                 switch.send_signal(signal.SIGCONT)
 
-    def measure_slice(self, load, rate):
+    @contextlib.contextmanager
+    def running(self):
         self.switch.send_signal(signal.SIGCONT)
-        self.slices.setdefault(load, []).append(self.generator.measure_at(rate, SLICE_SECONDS))
+        yield
         self.switch.send_signal(signal.SIGSTOP)
+
+    def search_highest(self):
+        with self.running():
+            self.highest.append(self.generator.highest_rate())
+        return self.highest[-1]
+
+    def measure_slice(self, load, rate):
+        with self.running():
+            self.slices.setdefault(load, []).append(self.generator.measure_at(rate, SLICE_SECONDS))
 
 
 def capture(scenario, flows, folder):
@@ -132,11 +142,13 @@ def measure_round(options, loads, files, folder):
     """Both switches at shares of Gannet's highest rate, slice by slice. \return what was found of each."""
     with Rig.started(gannet, options, files, folder / "gannet") as ours, \
          Rig.started(testpmd, options, files, folder / "testpmd") as theirs:
+        theirs.search_highest()
         for load in loads:
+            rate = load * ours.search_highest()  # Of now: a virtual machine's cores move.
             for number in range(max(1, round(options.seconds / SLICE_SECONDS))):
                 # None is always the one that follows the other.
                 for rig in (ours, theirs) if number % 2 == 0 else (theirs, ours):
-                    rig.measure_slice(load, load * ours.highest)
+                    rig.measure_slice(load, rate)
     return ours, theirs
 
 
@@ -165,7 +177,7 @@ def row(options, load, pairs):
 
     result = {"scenario": options.scenario, "flows": options.flows, "load": load}
     for i, key in enumerate(("highest_mpps", "testpmd_highest_mpps")):
-        result[key] = round(statistics.median(pair[i].highest for pair in pairs) / 1e6, 3)
+        result[key] = round(statistics.median(rate for pair in pairs for rate in pair[i].highest) / 1e6, 3)
     result["mpps"] = round(median(0, "packets_per_second") / 1e6, 3)
     for i, prefix in enumerate(("", "testpmd_")):
         result |= {prefix + key: round(median(i, key), 2) for key in KEYS[:-1]}
