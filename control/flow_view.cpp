@@ -34,8 +34,8 @@ FlowRecord record_of(const flows::Connection<Key>& c, std::uint16_t worker, std:
   r.timeout_class = c.shared.timeout_class;
   r.flags = c.shared.flags;
   r.eni = c.shared.owner_eni;
-  r.counters[0] = c.shared.counters[0];
-  r.counters[1] = c.shared.counters[1];
+  r.counters[0] = c.shared.counters(flows::Direction::kForward);
+  r.counters[1] = c.shared.counters(flows::Direction::kReverse);
   r.age = now - c.shared.created;
   r.idle = now - c.last_seen();
   r.generation = c.flows[0].generation;

@@ -17,38 +17,38 @@ namespace gannet::dataplane {
 inline constexpr std::uint32_t kEthernetBytes = sizeof(packet::EthernetHeader);
 inline constexpr std::uint32_t kMinIpv4Frame = kEthernetBytes + 20 + 8;
 inline constexpr std::uint32_t kMinIpv6Frame = kEthernetBytes + 40 + 8;
+/// Of Ipv4Header::flags_offset, as they lie in memory.
+inline constexpr std::uint16_t kIpv4FragmentBits =
+    Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
 
 namespace detail {
 
 // Each condition has a branch of its own here: none is ever taken, and a branch that the processor
 // foresees is cheaper than a value that says whether it would be. `l4_bytes` is what the IP header
-// promises, and may be negative; at least eight bytes are there.
+// promises: at least eight, and all there.
 
 [[nodiscard, gnu::always_inline]] inline bool is_common_udp(const std::uint8_t* l4,
-                                                            std::int32_t l4_bytes) {
-  const std::int32_t length = packet::header_at<packet::UdpHeader>(l4).length.host();
-  if (length < static_cast<std::int32_t>(sizeof(packet::UdpHeader))) [[unlikely]]
-    return false;
-  if (length > l4_bytes) [[unlikely]]
-    return false;
-  return true;
+                                                            std::uint32_t l4_bytes) {
+  constexpr std::uint32_t kHeader = sizeof(packet::UdpHeader);
+  const std::uint32_t length = packet::header_at<packet::UdpHeader>(l4).length.host();
+  return length - kHeader <= l4_bytes - kHeader;
 }
 
 [[nodiscard, gnu::always_inline]] inline bool is_common_tcp(const std::uint8_t* l4,
-                                                            std::int32_t l4_bytes) {
-  if (l4_bytes < static_cast<std::int32_t>(sizeof(packet::TcpHeader))) return false;
+                                                            std::uint32_t l4_bytes) {
+  if (l4_bytes < sizeof(packet::TcpHeader)) return false;
   const auto& tcp = packet::header_at<packet::TcpHeader>(l4);
   constexpr std::uint8_t kSpecial = packet::kTcpSyn | packet::kTcpFin | packet::kTcpRst;
   const std::uint32_t header = tcp.header_bytes();
   return (tcp.flags & (kSpecial | packet::kTcpAck)) == packet::kTcpAck &&
-         header >= sizeof(packet::TcpHeader) && header <= static_cast<std::uint32_t>(l4_bytes);
+         header >= sizeof(packet::TcpHeader) && header <= l4_bytes;
 }
 
 // An echo's request or answer, of the types given.
-[[nodiscard]] inline bool is_common_echo(const std::uint8_t* l4, std::int32_t l4_bytes,
-                                         std::uint8_t request, std::uint8_t reply) {
+[[nodiscard]] inline bool is_common_echo(const std::uint8_t* l4, std::uint8_t request,
+                                         std::uint8_t reply) {
   const auto& icmp = packet::header_at<packet::IcmpHeader>(l4);
-  return l4_bytes >= 8 && icmp.code == 0 && (icmp.type == request || icmp.type == reply);
+  return icmp.code == 0 && (icmp.type == request || icmp.type == reply);
 }
 
 // The ports of an echo's key, as they lie in memory: the identifier, then type and code as they
@@ -73,15 +73,14 @@ namespace detail {
   if ((load<std::uint32_t>(frame + 12) & 0x00ff'ffff) != 0x0045'0008) [[unlikely]]
     return false;
   const auto& ip = packet::header_at<packet::Ipv4Header>(frame + kEthernetBytes);
-  const std::int32_t total = ip.total_length.host();
-  constexpr std::uint16_t kFragmentBits =
-      Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
-  if ((ip.flags_offset.raw() & kFragmentBits) != 0) [[unlikely]]
+  const std::uint32_t total = ip.total_length.host();
+  if ((ip.flags_offset.raw() & kIpv4FragmentBits) != 0) [[unlikely]]
     return false;
   if (ip.ttl <= 1) [[unlikely]]
     return false;
-  if (total + static_cast<std::int32_t>(kEthernetBytes) > static_cast<std::int32_t>(size))
-      [[unlikely]]
+  // At least eight bytes behind its header, and all of it there: one compare, as too few would be
+  // very many.
+  if (total - 28 > size - kMinIpv4Frame) [[unlikely]]
     return false;
   key.w[0] = (load<std::uint64_t>(&ip.ttl) & ~flows::Ip4Key::kZoneMask) | zone_word;
   key.w[1] = load<std::uint64_t>(&ip.destination);  // And the ports behind it.
@@ -91,7 +90,7 @@ namespace detail {
   if (ip.protocol == packet::kProtoTcp) return detail::is_common_tcp(l4, total - 20);
   key.w[1] = ip.destination.raw() | std::uint64_t{detail::echo_ports(l4)} << 32;
   return ip.protocol == packet::kProtoIcmp &&
-         detail::is_common_echo(l4, total - 20, packet::kIcmpEchoRequest, packet::kIcmpEchoReply);
+         detail::is_common_echo(l4, packet::kIcmpEchoRequest, packet::kIcmpEchoReply);
 }
 
 /// The same for IPv6 (no extension headers, hop limit above 1).
@@ -101,8 +100,8 @@ namespace detail {
   const auto& ethernet = packet::header_at<packet::EthernetHeader>(frame);
   const auto& ip = packet::header_at<packet::Ipv6Header>(frame + kEthernetBytes);
   if (ethernet.ether_type.host() != packet::kEtherTypeIpv6 || ip.version() != 6) return false;
-  const std::int32_t payload = ip.payload_length.host();
-  if (ip.hop_limit <= 1 || payload + kEthernetBytes + 40 > size) return false;
+  const std::uint32_t payload = ip.payload_length.host();
+  if (ip.hop_limit <= 1 || payload - 8 > size - kMinIpv6Frame) return false;
   store(&key, static_cast<std::uint32_t>(zone_word));  // And the protocol between its parts.
   key.protocol = ip.next_header;
   key.tuple.source = ip.source;
@@ -118,8 +117,7 @@ namespace detail {
              detail::is_common_udp(l4, payload);
     case packet::kProtoTcp: return detail::is_common_tcp(l4, payload);
     case packet::kProtoIcmp6:
-      return detail::is_common_echo(l4, payload, packet::kIcmp6EchoRequest,
-                                    packet::kIcmp6EchoReply);
+      return detail::is_common_echo(l4, packet::kIcmp6EchoRequest, packet::kIcmp6EchoReply);
     default: return false;
   }
 }
@@ -131,40 +129,69 @@ namespace detail {
       packet::header_at<packet::Ipv6Header>(ip).payload_length.host() + 40);
 }
 
-/// What the outer headers of a common VXLAN packet say.
-struct CommonTunnel {
-  Ip4 source;
-  Be32 vni;  // With the lowest byte as zero: vni << 8.
-  std::uint8_t tos;
-  std::uint32_t inner_bytes;  // Of the inner frame, at kVxlanOverIpv4Bytes.
+/// This end of the tunnels: what the packets of all of them are addressed to.
+class TunnelEnd {
+ public:
+  TunnelEnd(Ip4 vtep, Be16 udp_port)
+      : address_(vtep.value.raw() | std::uint64_t{udp_port.raw()} << 48) {}
+
+ private:
+  friend class CommonTunnel;
+  // As destination address and both ports follow each other on the wire, with any source port.
+  static constexpr std::uint64_t kMask = 0xffff'0000'ffff'ffff;
+  std::uint64_t address_;
 };
 
-/// Whether a frame from the underlay is a plain VXLAN packet to `vtep`.
-[[nodiscard, gnu::always_inline]] inline bool read_common_tunnel(const std::uint8_t* frame,
-                                                                 std::uint32_t size, Ip4 vtep,
-                                                                 Be16 udp_port, CommonTunnel& out) {
+/// A look at the outer headers of a frame from the underlay. All but leads_to() holds only where
+/// that is true.
+class CommonTunnel {
+ public:
+  explicit CommonTunnel(std::uint8_t* frame) : frame_(frame) {}
+
+  /// Whether the frame, of `size` bytes, is a plain VXLAN packet to `end`.
+  [[nodiscard, gnu::always_inline]] bool leads_to(const TunnelEnd& end, std::uint32_t size) const;
+
+  [[nodiscard]] Ip4 source() const { return ip().source; }
+  [[nodiscard]] std::uint8_t tos() const { return ip().tos; }
+  /// With the lowest byte as zero: vni << 8.
+  [[nodiscard]] Be32 vni() const {
+    constexpr std::uint32_t kMask = Be32(0xffff'ff00).raw();
+    return Be32::from_raw(vxlan().vni_reserved.raw() & kMask);
+  }
+  [[nodiscard]] std::uint8_t* inner_frame() const { return frame_ + packet::kVxlanOverIpv4Bytes; }
+  [[nodiscard]] std::uint16_t inner_bytes() const {
+    return static_cast<std::uint16_t>(ip().total_length.host() - kOuterBytes);
+  }
+
+ private:
+  static constexpr std::uint32_t kOuterBytes = packet::kVxlanOverIpv4Bytes - kEthernetBytes;
+
+  [[nodiscard]] const packet::Ipv4Header& ip() const {
+    return packet::header_at<packet::Ipv4Header>(frame_ + kEthernetBytes);
+  }
+  [[nodiscard]] const packet::UdpHeader& udp() const {
+    return packet::header_at<packet::UdpHeader>(frame_ + kEthernetBytes + 20);
+  }
+  [[nodiscard]] const packet::VxlanHeader& vxlan() const {
+    return packet::header_at<packet::VxlanHeader>(frame_ + kEthernetBytes + 28);
+  }
+
+  std::uint8_t* frame_;
+};
+
+inline bool CommonTunnel::leads_to(const TunnelEnd& end, std::uint32_t size) const {
   if (size < packet::kVxlanOverIpv4Bytes + kMinIpv4Frame) return false;
-  if ((load<std::uint32_t>(frame + 12) & 0x00ff'ffff) != 0x0045'0008) return false;
-  const auto& ip = packet::header_at<packet::Ipv4Header>(frame + 14);
-  const auto& udp = packet::header_at<packet::UdpHeader>(frame + 34);
-  const auto& vxlan = packet::header_at<packet::VxlanHeader>(frame + 42);
-  constexpr std::uint16_t kFragmentBits =
-      Be16(packet::kIpv4MoreFragments | packet::kIpv4OffsetMask).raw();
-  if (ip.protocol != packet::kProtoUdp) return false;
-  if (ip.destination != vtep) return false;
-  if (udp.destination_port != udp_port) return false;
-  if ((ip.flags_offset.raw() & kFragmentBits) != 0) return false;
-  if ((vxlan.flags & packet::kVxlanFlagVni) == 0) return false;
-  const std::uint32_t total = ip.total_length.host();
+  if ((load<std::uint32_t>(frame_ + 12) & 0x00ff'ffff) != 0x0045'0008) return false;
+  if (((load<std::uint64_t>(&ip().destination) ^ end.address_) & TunnelEnd::kMask) != 0) {
+    return false;
+  }
+  if (ip().protocol != packet::kProtoUdp) return false;
+  if ((ip().flags_offset.raw() & kIpv4FragmentBits) != 0) return false;
+  if ((vxlan().flags & packet::kVxlanFlagVni) == 0) return false;
+  const std::uint32_t total = ip().total_length.host();
   if (total + kEthernetBytes > size) return false;
-  if (udp.length.host() + 20u != total) return false;
-  if (total < 36 + kMinIpv4Frame) return false;
-  constexpr std::uint32_t kVniMask = Be32(0xffff'ff00).raw();
-  out.source = ip.source;
-  out.vni = Be32::from_raw(vxlan.vni_reserved.raw() & kVniMask);
-  out.tos = ip.tos;
-  out.inner_bytes = total - 36;
-  return true;
+  if (udp().length.host() + 20u != total) return false;
+  return total >= kOuterBytes + kMinIpv4Frame;
 }
 
 }  // namespace gannet::dataplane

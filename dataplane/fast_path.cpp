@@ -9,6 +9,11 @@ namespace {
 constexpr unsigned kPrefetchAhead = 4;
 static_assert(Transmitter::kLaneRoom >= FastPath::kBurst);
 constexpr std::uint64_t kMacMask = 0xffff'ffff'ffff;
+// Actions that are common, and for which there is code of their own: translated and routed.
+constexpr std::uint16_t kTranslated =
+    flows::kDecrementTtl | flows::kRewriteTuple | flows::kRewriteMacs;
+constexpr std::uint16_t kIntoTunnel = kTranslated | flows::kEncapsulate;
+constexpr std::uint16_t kOutOfTunnel = kTranslated | flows::kDecapsulate;
 
 std::uint64_t destination_mac(const std::uint8_t* frame) {
   return load<std::uint64_t>(frame) & kMacMask;
@@ -42,118 +47,139 @@ struct FastPath::Arrival {
   std::uint64_t port_mac;
   std::uint64_t zone_word;
   std::uint64_t origin;
-  Ip4 vtep;
-  Be16 vxlan_port;
+  TunnelEnd tunnel_end;
+  LastTunnel last_tunnel;
   flows::HashSeed seed;
   flows::FlowBuckets buckets;
 };
 
+// What is known of a frame so far.
+struct FastPath::Reading {
+  std::uint8_t* frame;
+  std::uint32_t bytes;
+  std::uint64_t origin;
+  std::uint64_t zone_word;
+};
+
 // Takes off the tunnel of a frame from the underlay, if it has one. \return whether the fast path
 // may go on with it.
-[[gnu::always_inline]] inline bool FastPath::open_tunnel(const Arrival& arrival, Slot& slot,
-                                                         std::uint64_t& zone_word) {
-  CommonTunnel tunnel;
-  if (!read_common_tunnel(slot.frame, slot.frame_bytes, arrival.vtep, arrival.vxlan_port, tunnel)) {
-    return true;
-  }
-  if (tunnel.vni != last_vni_) [[unlikely]] {
-    last_vni_ = tunnel.vni;
-    const std::uint16_t vpc = arrival.policy.find_vpc({tunnel.vni.host() >> 8});
-    last_zone_word_ =
+[[gnu::always_inline]] inline bool FastPath::open_tunnel(Arrival& arrival, Reading& reading) {
+  const CommonTunnel tunnel(reading.frame);
+  if (!tunnel.leads_to(arrival.tunnel_end, reading.bytes)) return true;
+  LastTunnel& last = arrival.last_tunnel;
+  if (tunnel.vni() != last.vni) [[unlikely]] {
+    last.vni = tunnel.vni();
+    const std::uint16_t vpc = arrival.policy.find_vpc({last.vni.host() >> 8});
+    last.zone_word =
         vpc == kNoIndex ? kNoZone : flows::Ip4Key::zone_word({flows::ZoneKind::kTunnel, vpc});
   }
-  zone_word = last_zone_word_;
-  if (zone_word == kNoZone) [[unlikely]]
+  if (last.zone_word == kNoZone) [[unlikely]]
     return false;
-  slot.frame += packet::kVxlanOverIpv4Bytes;
-  slot.frame_bytes = tunnel.inner_bytes;
-  slot.origin |= flows::Flow<flows::Ip4Key>::origin_word(0, tunnel.source);
-  const unsigned outer_ecn = tunnel.tos & 3u;
-  if (outer_ecn != 0) [[unlikely]] {
-    const bool is_v4 = load<Be16>(slot.frame + 12).host() == packet::kEtherTypeIpv4;
-    if (outer_ecn != (tos_of(slot.frame + kEthernetBytes, is_v4) & 3u)) return false;
+  reading = {tunnel.inner_frame(), tunnel.inner_bytes(),
+             reading.origin | flows::Flow<flows::Ip4Key>::origin_word(0, tunnel.source()),
+             last.zone_word};
+  if ((tunnel.tos() & 3u) != 0) [[unlikely]] {
+    const std::uint8_t* const inner = tunnel.inner_frame();
+    const bool is_v4 = load<Be16>(inner + 12).host() == packet::kEtherTypeIpv4;
+    return ((tunnel.tos() ^ tos_of(inner + kEthernetBytes, is_v4)) & 3u) == 0;
   }
   return true;
 }
 
 template <PortRole role>
-[[gnu::always_inline]] inline void FastPath::read_one(const Arrival& arrival,
-                                                      const rte_mbuf* packet, Slot& slot) {
+[[gnu::always_inline]] inline FastPath::Shape FastPath::read_one(Arrival& arrival,
+                                                                 const rte_mbuf* packet,
+                                                                 Slot& slot) {
   // The slot is written once, when all is known.
-  Slot read{};
-  slot.shape = Shape::kOdd;
-  read.frame = rte_pktmbuf_mtod(packet, std::uint8_t*);
-  read.frame_bytes = packet->data_len;
-  read.origin = arrival.origin;
+  Reading reading{rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len, arrival.origin,
+                  arrival.zone_word};
   if (packet->nb_segs != 1) [[unlikely]]
-    return;
-  if (read.frame_bytes < kMinIpv4Frame) [[unlikely]]
-    return;
+    return Shape::kOdd;
+  if (reading.bytes < kMinIpv4Frame) [[unlikely]]
+    return Shape::kOdd;
   if (has_bad_checksum(packet)) [[unlikely]]
-    return;
-  std::uint64_t zone_word = arrival.zone_word;
+    return Shape::kOdd;
   if constexpr (role == PortRole::kVm) {
-    if (source_mac(read.frame) != arrival.port_mac) [[unlikely]]
-      return;
+    if (source_mac(reading.frame) != arrival.port_mac) [[unlikely]]
+      return Shape::kOdd;
   } else {
     // A port without a role has a MAC that no frame can have.
-    if (destination_mac(read.frame) != arrival.port_mac) [[unlikely]]
-      return;
-    if (!open_tunnel(arrival, read, zone_word)) return;
+    if (destination_mac(reading.frame) != arrival.port_mac) [[unlikely]]
+      return Shape::kOdd;
+    if (!open_tunnel(arrival, reading)) [[unlikely]]
+      return Shape::kOdd;
   }
-  slot.frame = read.frame;
-  slot.frame_bytes = read.frame_bytes;
-  slot.origin = read.origin;
+  slot.frame = reading.frame;
+  slot.frame_bytes = static_cast<std::uint16_t>(reading.bytes);
+  slot.wanted.origin = reading.origin;
   flows::Ip4Key::Words key;
-  if (!read_common_v4(read.frame, read.frame_bytes, zone_word, key)) [[unlikely]]
-    return read_v6(slot, zone_word);
-  slot.shape = Shape::kV4;
-  slot.hash = flows::hash(key, arrival.seed);
-  arrival.buckets.prefetch(slot.hash);
-  store(&slot.key4, key);
+  if (!read_common_v4(reading.frame, reading.bytes, reading.zone_word, key)) [[unlikely]]
+    return read_v6(slot, reading.zone_word);
+  slot.wanted.hash = flows::hash(key, arrival.seed);
+  arrival.buckets.prefetch(slot.wanted.hash);
+  store(&slot.wanted.key4, key);
+  return Shape::kV4;
 }
 
 // A frame that holds no common IPv4 packet.
-void FastPath::read_v6(Slot& slot, std::uint64_t zone_word) {
+FastPath::Shape FastPath::read_v6(Slot& slot, std::uint64_t zone_word) {
   flows::Ip6Key& key = keys6_[&slot - slots_];
-  if (!read_common_v6(slot.frame, slot.frame_bytes, zone_word, key)) return;
-  slot.shape = Shape::kV6;
-  slot.hash = connections_.v6().hash_of(key);
-  connections_.v6().index().prefetch(slot.hash);
+  if (!read_common_v6(slot.frame, slot.frame_bytes, zone_word, key)) return Shape::kOdd;
+  slot.wanted.hash = connections_.v6().hash_of(key);
+  connections_.v6().index().prefetch(slot.wanted.hash);
+  return Shape::kV6;
 }
 
 template <PortRole role>
-void FastPath::read_all(const Burst& burst) {
+std::uint64_t FastPath::read_all(const Burst& burst) {
   if (last_generation_ != burst.policy.generation) [[unlikely]] {
     last_generation_ = burst.policy.generation;
-    last_vni_ = Be32(kNoVni);
+    last_tunnel_ = {};
   }
   const Underlay& underlay = burst.policy.underlay;
   const auto& table = connections_.v4();
-  const Arrival arrival{burst.policy,
-                        burst.port.mac,
-                        flows::Ip4Key::zone_word(burst.port.zone),
-                        burst.policy.generation,
-                        underlay.vtep,
-                        Be16(underlay.vxlan_port),
-                        table.seed(),
-                        table.index()};
+  Arrival arrival{burst.policy,
+                  burst.port.mac,
+                  flows::Ip4Key::zone_word(burst.port.zone),
+                  burst.policy.generation,
+                  {underlay.vtep, Be16(underlay.vxlan_port)},
+                  last_tunnel_,
+                  table.seed(),
+                  table.index()};
   rte_mbuf* const* const packets = burst.packets;
   const unsigned count = burst.count;
+  std::uint64_t bytes = 0;
   for (unsigned i = 0; i < count; ++i) {
     if (i + kPrefetchAhead < count) {
       __builtin_prefetch(rte_pktmbuf_mtod(packets[i + kPrefetchAhead], const void*));
     }
-    read_one<role>(arrival, packets[i], slots_[i]);
+    rte_mbuf* const packet = packets[i];
+    Slot& slot = slots_[i];
+    bytes += packet->pkt_len;
+    slot.packet = packet;
+    slot.shape = read_one<role>(arrival, packet, slot);
   }
+  last_tunnel_ = arrival.last_tunnel;
+  return bytes;
 }
 
-void FastPath::read(const Burst& burst) {
-  if (burst.port.role == PortRole::kVm) {
-    read_all<PortRole::kVm>(burst);
-  } else {
-    read_all<PortRole::kUplink>(burst);
-  }
+std::uint64_t FastPath::read(const Burst& burst) {
+  return burst.port.role == PortRole::kVm ? read_all<PortRole::kVm>(burst)
+                                          : read_all<PortRole::kUplink>(burst);
+}
+
+template <typename Key>
+[[gnu::always_inline]] inline void FastPath::set_candidate(Slot& slot,
+                                                           flows::Connection<Key>* records,
+                                                           flows::FlowRef ref) {
+  slot.connection = ref.is_valid() ? &records[ref.connection()] : nullptr;
+  slot.direction = ref.direction();
+}
+
+template <typename Key>
+flows::FlowRef FastPath::ref_of(const Slot& slot, const flows::Connection<Key>& connection) const {
+  const auto index = &connection - connections_.table<Key>().records();
+  return {static_cast<std::uint32_t>(index), slot.direction};
 }
 
 void FastPath::look_up(unsigned count) {
@@ -162,21 +188,23 @@ void FastPath::look_up(unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
     Slot& slot = slots_[i];
     if (slot.shape == Shape::kV4) [[likely]] {
-      const flows::FlowRef ref = buckets.first_candidate(slot.hash);
-      slot.ref = ref;
+      const flows::FlowRef ref = buckets.first_candidate(slot.wanted.hash);
+      set_candidate(slot, records, ref);
       if (!ref.is_valid()) [[unlikely]]
         continue;
       auto& connection = records[ref.connection()];
       __builtin_prefetch(&connection.flow(ref.direction()));
       __builtin_prefetch(&connection.shared, 1);
     } else if (slot.shape == Shape::kV6) {
-      slot.ref = connections_.v6().index().first_candidate(slot.hash);
-      if (!slot.ref.is_valid()) [[unlikely]]
+      const flows::FlowRef ref = connections_.v6().index().first_candidate(slot.wanted.hash);
+      set_candidate(slot, connections_.v6().records(), ref);
+      if (!ref.is_valid()) [[unlikely]]
         continue;
-      const auto* const flow = &connections_.v6().flow(slot.ref);
+      auto& connection = connections_.v6()[ref.connection()];
+      const auto* const flow = &connection.flow(ref.direction());
       __builtin_prefetch(flow);
       __builtin_prefetch(reinterpret_cast<const char*>(flow) + 64);
-      __builtin_prefetch(&connections_.v6()[slot.ref.connection()].shared, 1);
+      __builtin_prefetch(&connection.shared, 1);
     }
   }
 }
@@ -190,8 +218,12 @@ void FastPath::bring_up(const Burst& burst) {
   unsigned count6 = 0;
   for (unsigned i = 0; i < burst.count; ++i) {
     const Slot& slot = slots_[i];
-    if (slot.shape == Shape::kOdd || !slot.ref.is_valid()) continue;
-    (slot.shape == Shape::kV4 ? refs4[count4++] : refs6[count6++]) = slot.ref;
+    if (slot.shape == Shape::kOdd || slot.connection == nullptr) continue;
+    if (slot.shape == Shape::kV4) {
+      refs4[count4++] = ref_of(slot, *static_cast<flows::Ip4Connection*>(slot.connection));
+    } else {
+      refs6[count6++] = ref_of(slot, *static_cast<flows::Ip6Connection*>(slot.connection));
+    }
   }
   connections_.bring_up<flows::Ip4Key>({refs4, count4}, burst.policy);
   connections_.bring_up<flows::Ip6Key>({refs6, count6}, burst.policy);
@@ -205,52 +237,57 @@ void FastPath::bring_up(const Burst& burst) {
          !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now, kBandwidthBurst);
 }
 
-template <typename Key>
-struct FastPath::Departure {
-  flows::Connection<Key>* records;
+struct FastPath::Admission {
   const flows::NextHop* next_hops;
+  const std::atomic<std::uint64_t>* neighbor_macs;
   Ticks ticks;
   bool is_limited;  // The port's bandwidth.
-  Transmitter::Lane lane;
 };
 
 template <typename Key>
-[[gnu::always_inline]] inline FastPath::Fate FastPath::forward(Slot& slot, const Key& key,
-                                                               const Burst& burst,
-                                                               Departure<Key>& departure,
-                                                               rte_mbuf* packet) {
-  const flows::FlowRef ref = slot.ref;
-  if (!ref.is_valid()) [[unlikely]]
-    return find_again(slot, key, burst, packet);
-  flows::Connection<Key>& connection = departure.records[ref.connection()];
-  const flows::Flow<Key>& flow = connection.flow(ref.direction());
+[[gnu::always_inline]] inline FastPath::Fate FastPath::admit(Slot& slot, const Key& key,
+                                                             const Burst& burst,
+                                                             const Admission& admission) {
+  if (slot.connection == nullptr) [[unlikely]]
+    return find_again(slot, key, burst);
+  auto& connection = *static_cast<flows::Connection<Key>*>(slot.connection);
+  const flows::Flow<Key>& flow = connection.flow(slot.direction);
   if (!(flow.key == key)) [[unlikely]]
-    return find_again(slot, key, burst, packet);
-  if (flow.origin_word() != slot.origin) [[unlikely]]
-    return forward_odd(flow, burst, packet);
-  if (!flow.forwards(flow.arrival_word(), destination_mac(slot.frame))) [[unlikely]]
-    return forward_odd(flow, burst, packet);
+    return find_again(slot, key, burst);
+  if (flow.origin_word() != slot.wanted.origin) [[unlikely]]
+    return admit_odd(flow, burst, slot.packet);
+  if (!flow.takes(slot.frame)) [[unlikely]]
+    return admit_odd(flow, burst, slot.packet);
   if (slot.frame_bytes - kEthernetBytes > flow.action.max_ip_bytes) [[unlikely]]
     return Fate::kSlow;
-  const flows::NextHop& hop = departure.next_hops[flow.action.next_hop];
+  const flows::NextHop& hop = admission.next_hops[flow.action.next_hop];
   std::uint64_t mac = 0;
   if (hop.leaves_by_underlay()) {
-    mac = neighbors_.mac_of(hop.neighbor);
+    mac = admission.neighbor_macs[hop.neighbor].load(std::memory_order_relaxed);
     if (mac == 0) [[unlikely]]
       return Fate::kSlow;
   }
-  if (departure.is_limited && exceeds_rate(burst, packet)) [[unlikely]] {
-    transmitter_.drop(packet, burst.port.index, DropReason::eni_rate_limit);
-    return Fate::kForwarded;
+  if (admission.is_limited && exceeds_rate(burst, slot.packet)) [[unlikely]] {
+    transmitter_.drop(slot.packet, burst.port.index, DropReason::eni_rate_limit);
+    return Fate::kDropped;
   }
-  forward_hit<Key>(slot, ref, connection, hop, mac, burst, departure, packet);
-  return Fate::kForwarded;
+  slot.way = {&flow, &hop, mac};
+  if (flow.key.protocol == packet::kProtoTcp) {
+    if (!admit_segment(slot, connection, burst)) [[unlikely]]
+      return Fate::kDropped;
+  } else {
+    flows::account(connection.shared, slot.direction, slot.frame_bytes, admission.ticks, true);
+  }
+  if (flow.offload.state > flows::OffloadState::kRefused) [[unlikely]] {
+    notice(slot, connection, burst);
+  }
+  return Fate::kAdmitted;
 }
 
 // The flow does not say what to do with this packet.
 template <typename Key>
-FastPath::Fate FastPath::forward_odd(const flows::Flow<Key>& flow, const Burst& burst,
-                                     rte_mbuf* packet) {
+FastPath::Fate FastPath::admit_odd(const flows::Flow<Key>& flow, const Burst& burst,
+                                   rte_mbuf* packet) {
   if (flow.kind != flows::FlowKind::kRedirect) return Fate::kSlow;
   return hand_over(static_cast<std::uint16_t>(flow.action.next_hop), burst, packet);
 }
@@ -258,15 +295,16 @@ FastPath::Fate FastPath::forward_odd(const flows::Flow<Key>& flow, const Burst& 
 // There is another flow with the same tag, or one that came after the look-up; or none. A packet of
 // no flow here may be of a connection that another worker owns.
 template <typename Key>
-FastPath::Fate FastPath::find_again(Slot& slot, const Key& key, const Burst& burst,
-                                    rte_mbuf* packet) {
-  slot.ref = connections_.table<Key>().find(key, slot.hash);
-  if (slot.ref.is_valid()) return Fate::kFound;
+FastPath::Fate FastPath::find_again(Slot& slot, const Key& key, const Burst& burst) {
+  auto& table = connections_.table<Key>();
+  const flows::FlowRef ref = table.find(key, slot.wanted.hash);
+  set_candidate(slot, table.records(), ref);
+  if (ref.is_valid()) return Fate::kFound;
   if (burst.is_handed_over) return Fate::kSlow;
   const std::uint16_t owner =
       connections_.natural_owner(burst.policy, flows::zone_of(key), tuple_of(key));
   if (owner == connections_.config().worker) return Fate::kSlow;
-  return hand_over(owner, burst, packet);
+  return hand_over(owner, burst, slot.packet);
 }
 
 FastPath::Fate FastPath::hand_over(std::uint16_t owner, const Burst& burst, rte_mbuf* packet) {
@@ -280,104 +318,137 @@ FastPath::Fate FastPath::hand_over(std::uint16_t owner, const Burst& burst, rte_
   return Fate::kHandedOver;
 }
 
-// Shown among the last drops like those of the slow path.
+// Takes a TCP segment into account. \return whether it is in order; else it has been dropped, shown
+// among the last drops like those of the slow path.
 template <typename Key>
-void FastPath::drop_segment(const Key& key, flows::TcpVerdict verdict, const Burst& burst,
-                            rte_mbuf* packet) {
+bool FastPath::admit_segment(const Slot& slot, flows::Connection<Key>& connection,
+                             const Burst& burst) {
+  constexpr bool kIsV4 = sizeof(typename Key::Ip) == 4;
+  constexpr unsigned kIpBytes = kIsV4 ? 20 : 40;
+  const std::uint8_t* const ip = slot.frame + kEthernetBytes;
+  const std::uint8_t* const l4 = ip + kIpBytes;
+  const Ticks now = to_ticks(burst.now);
+  const unsigned header = packet::header_at<packet::TcpHeader>(l4).header_bytes();
+  const unsigned payload = common_ip_bytes(ip, kIsV4) - kIpBytes - header;
+  const flows::TcpVerdict verdict = connections_.track<Key>(
+      ref_of(slot, connection), flows::read_segment(l4, header, payload), now);
+  if (flows::passes(verdict)) [[likely]] {
+    flows::account(connection.shared, slot.direction, slot.frame_bytes, now,
+                   verdict == flows::TcpVerdict::kPass);
+    return true;
+  }
   const DropReason reason = verdict == flows::TcpVerdict::kOutOfWindow
                                 ? DropReason::tcp_out_of_window
                                 : DropReason::tcp_invalid_flags;
   drops_.add({burst.now, reason, burst.port.index, flows::kNoRule, burst.policy.generation,
-              tuple_of(key)});
-  transmitter_.drop(packet, burst.port.index, reason);
+              tuple_of(connection.flow(slot.direction).key)});
+  transmitter_.drop(slot.packet, burst.port.index, reason);
+  return false;
 }
 
+// A card may be given the flow, or may have lost it.
 template <typename Key>
-[[gnu::always_inline]] inline void FastPath::forward_hit(const Slot& slot, flows::FlowRef ref,
-                                                         flows::Connection<Key>& connection,
-                                                         const flows::NextHop& hop,
-                                                         std::uint64_t mac, const Burst& burst,
-                                                         Departure<Key>& departure,
-                                                         rte_mbuf* packet) {
+void FastPath::notice(const Slot& slot, const flows::Connection<Key>& connection,
+                      const Burst& burst) {
   constexpr bool kIsV4 = sizeof(typename Key::Ip) == 4;
-  const flows::Flow<Key>& flow = connection.flow(ref.direction());
-  std::uint8_t* const frame = slot.frame;
-  std::uint8_t* const ip = frame + kEthernetBytes;
-  std::uint8_t* const l4 = ip + (kIsV4 ? 20 : 40);
-  const std::uint8_t protocol = flow.key.protocol;
-  const std::uint32_t frame_bytes = slot.frame_bytes;
-  bool refreshes = true;
-  if (protocol == packet::kProtoTcp) {
-    const unsigned header = packet::header_at<packet::TcpHeader>(l4).header_bytes();
-    const unsigned l4_bytes = common_ip_bytes(ip, kIsV4) - (kIsV4 ? 20 : 40);
-    const flows::TcpVerdict verdict = connections_.track<Key>(
-        ref, flows::read_segment(l4, header, l4_bytes - header), departure.ticks);
-    if (!flows::passes(verdict)) return drop_segment(flow.key, verdict, burst, packet);
-    refreshes = verdict == flows::TcpVerdict::kPass;
-  }
-  flows::account(connection.shared, ref.direction(), frame_bytes, departure.ticks, refreshes);
-  const std::uint8_t tos = tos_of(ip, kIsV4);
-  if (flow.offload.state > flows::OffloadState::kRefused) [[unlikely]] {
-    connections_.notice<Key>(ref, {tos, common_ip_bytes(ip, kIsV4)}, burst.policy, burst.now);
-  }
-
-  const std::uint16_t flags = flow.action.flags;
-  const bool rewrites = (flags & flows::kRewriteMacs) != 0;
-  rewrite_ip(ip, l4, protocol, flow.action);
-  std::uint8_t* out = frame;
-  std::uint32_t out_bytes = frame_bytes;
-  if ((flags & flows::kEncapsulate) != 0) {
-    out = encapsulate(frame, out_bytes, hop, flow.action.outer_source_port, tos, mac, rewrites);
-    out_bytes += packet::kVxlanOverIpv4Bytes;
-  } else if (rewrites) {
-    rewrite_macs(frame, hop, mac);
-  }
-  packet->data_off = static_cast<std::uint16_t>(out - static_cast<std::uint8_t*>(packet->buf_addr));
-  packet->data_len = static_cast<std::uint16_t>(out_bytes);
-  packet->pkt_len = out_bytes;
-  if (hop.port != departure.lane.port) [[unlikely]] {
-    departure.lane = transmitter_.change_lane(departure.lane, hop.port, burst.port.index);
-    if (departure.lane.port != hop.port) {
-      return transmitter_.send(hop.port, packet, burst.port.index, burst.now);
-    }
-  }
-  departure.lane.push(packet);
+  const std::uint8_t* const ip = slot.frame + kEthernetBytes;
+  connections_.notice<Key>(ref_of(slot, connection),
+                           {tos_of(ip, kIsV4), common_ip_bytes(ip, kIsV4)}, burst.policy,
+                           burst.now);
 }
 
 template <typename Key>
-unsigned FastPath::forward_row(const Burst& burst, unsigned i) {
-  constexpr bool kIsV4 = sizeof(Key) == sizeof(flows::Ip4Key);
-  constexpr Shape kShape = kIsV4 ? Shape::kV4 : Shape::kV6;
-  Departure<Key> departure{
-      connections_.table<Key>().records(),
+FastPath::Slot* FastPath::admit_row(const Burst& burst, Slot* first) {
+  constexpr bool kIsV4 = sizeof(typename Key::Ip) == 4;
+  const Admission admission{
       burst.policy.next_hops.data(),
+      neighbors_.macs(),
       to_ticks(burst.now),
       burst.port.bytes_per_second != 0 && !burst.is_handed_over,
-      {},
   };
-  rte_mbuf* const* const packets = burst.packets;
-  const unsigned count = burst.count;
-  const unsigned begin = i;
+  Slot* const end = slots_ + burst.count;
+  Slot* slot = first;
   unsigned handed_over = 0;
-  while (i < count && slots_[i].shape == kShape) {
-    Slot& slot = slots_[i];
+  while (slot != end && slot->shape == (kIsV4 ? Shape::kV4 : Shape::kV6)) {
     Fate fate;
     if constexpr (kIsV4) {
-      fate = forward(slot, slot.key4, burst, departure, packets[i]);
+      fate = admit(*slot, slot->wanted.key4, burst, admission);
     } else {
-      fate = forward(slot, keys6_[i], burst, departure, packets[i]);
+      fate = admit(*slot, keys6_[slot - slots_], burst, admission);
     }
-    if (fate == Fate::kFound) [[unlikely]]
-      continue;
-    if (fate == Fate::kSlow) [[unlikely]]
-      break;
-    if (fate == Fate::kHandedOver) [[unlikely]]
-      ++handed_over;
-    ++i;
+    if (fate != Fate::kAdmitted) [[unlikely]] {
+      if (fate == Fate::kFound) continue;
+      if (fate == Fate::kSlow) break;
+      if (fate == Fate::kHandedOver) ++handed_over;
+      slot->packet = nullptr;
+    }
+    ++slot;
   }
-  transmitter_.close_lane(departure.lane, burst.port.index);
-  counters_.fast_packets.add(i - begin - handed_over);
-  return i;
+  counters_.fast_packets.add(static_cast<unsigned>(slot - first) - handed_over);
+  return slot;
+}
+
+// Does what the flow's action says, with its flags. Where these are a constant, the compiler leaves
+// out what does not apply.
+template <typename Key>
+[[gnu::always_inline]] inline FastPath::OutFrame FastPath::apply(const Slot& slot,
+                                                                 const flows::Flow<Key>& flow,
+                                                                 std::uint16_t flags) {
+  constexpr bool kIsV4 = sizeof(typename Key::Ip) == 4;
+  std::uint8_t* const frame = slot.frame;
+  std::uint8_t* const ip = frame + kEthernetBytes;
+  const std::uint32_t bytes = slot.frame_bytes;
+  const std::uint8_t tos = tos_of(ip, kIsV4);
+  rewrite_ip(ip, ip + (kIsV4 ? 20 : 40), flow.key.protocol, flow.action, flags);
+  const bool rewrites = (flags & flows::kRewriteMacs) != 0;
+  if ((flags & flows::kEncapsulate) != 0) {
+    return {encapsulate(frame, bytes, *slot.way.hop, flow.action.outer_source_port, tos,
+                        slot.way.mac, rewrites),
+            bytes + packet::kVxlanOverIpv4Bytes};
+  }
+  if (rewrites) rewrite_macs(frame, *slot.way.hop, slot.way.mac);
+  return {frame, bytes};
+}
+
+template <typename Key>
+void FastPath::depart_row(const Burst& burst, const Slot* first, const Slot* end) {
+  Transmitter::Lane lane;
+  for (const Slot* slot = first; slot != end; ++slot) {
+    rte_mbuf* const packet = slot->packet;
+    if (packet == nullptr) [[unlikely]]
+      continue;
+    const auto& flow = *static_cast<const flows::Flow<Key>*>(slot->way.flow);
+    OutFrame out;
+    if (flow.action.flags == kIntoTunnel) {
+      out = apply(*slot, flow, kIntoTunnel);
+    } else if (flow.action.flags == kOutOfTunnel) {
+      out = apply(*slot, flow, kOutOfTunnel);
+    } else {
+      out = apply(*slot, flow, flow.action.flags);
+    }
+    packet->data_off =
+        static_cast<std::uint16_t>(out.begin - static_cast<std::uint8_t*>(packet->buf_addr));
+    packet->data_len = static_cast<std::uint16_t>(out.bytes);
+    packet->pkt_len = out.bytes;
+    const std::uint16_t port = slot->way.hop->port;
+    if (port != lane.port) [[unlikely]] {
+      lane = transmitter_.change_lane(lane, port, burst.port.index);
+      if (lane.port != port) {
+        transmitter_.send(port, packet, burst.port.index, burst.now);
+        continue;
+      }
+    }
+    lane.push(packet, out.bytes);
+  }
+  transmitter_.close_lane(lane, burst.port.index);
+}
+
+template <typename Key>
+unsigned FastPath::forward_row(const Burst& burst, unsigned begin) {
+  Slot* const first = slots_ + begin;
+  Slot* const end = admit_row<Key>(burst, first);
+  depart_row<Key>(burst, first, end);
+  return static_cast<unsigned>(end - slots_);
 }
 
 unsigned FastPath::forward_until_slow(const Burst& burst, unsigned i) {

@@ -4,8 +4,9 @@
 //
 //   1  read the headers, build and hash the key, prefetch the bucket
 //   2  match the tags, prefetch the flow and its connection
-//   3  compare the key, check, rewrite, send — or give the packet to the worker that owns its
-//      connection, or to the slow path, in order
+//   3  compare the key, check, count — or give the packet to the worker that owns its connection,
+//      or to the slow path, in order
+//   4  rewrite those that go out, and put them into their port's queue
 //
 // Nothing in it locks, allocates, logs or asks the time. Owned by one worker.
 #pragma once
@@ -47,10 +48,11 @@ class FastPath final {
   };
 
   /// Works on a burst. Calls `slow(packet)` for each packet that it leaves alone; all others are
-  /// sent, handed over or dropped. Tells `steps` at the end of each.
+  /// sent, handed over or dropped. Tells `steps` at the end of each. \return the bytes of all
+  /// packets as they came in.
   template <typename Steps, typename Slow>
-  void process(const Burst& burst, Steps& steps, Slow&& slow) {
-    read(burst);
+  std::uint64_t process(const Burst& burst, Steps& steps, Slow&& slow) {
+    const std::uint64_t bytes = read(burst);
     steps.end(LoopStep::kParse);
     look_up(burst.count);
     if (!connections_.is_settled(burst.policy)) [[unlikely]]
@@ -61,65 +63,98 @@ class FastPath final {
       slow(burst.packets[i]);
     }
     steps.end(LoopStep::kApply);
+    return bytes;
   }
 
  private:
   enum class Fate : std::uint8_t {
-    kForwarded,  // Or dropped because the flow says so.
+    kAdmitted,
+    kDropped,
     kHandedOver,
     kFound,  // Untouched, but its slot names another flow now.
     kSlow,   // Untouched.
   };
   enum class Shape : std::uint8_t { kOdd, kV4, kV6 };
 
-  struct alignas(64) Slot {
+  // What is looked for,
+  struct Wanted {
     flows::Ip4Key key4;
     std::uint64_t hash;
-    std::uint8_t* frame;        // The (inner) Ethernet header.
-    std::uint64_t origin;       // Flow::origin_word() of flows that the packet may take.
-    std::uint32_t frame_bytes;  // Of the (inner) frame, padding included.
-    flows::FlowRef ref;
+    std::uint64_t origin;  // Flow::origin_word() of flows that the packet may take.
+  };
+  // and how a packet leaves that has been admitted.
+  struct Way {
+    const void* flow;  // Of the key's family.
+    const flows::NextHop* hop;
+    std::uint64_t mac;  // Of the underlay neighbour, Mac::raw(), if the hop leaves by one.
+  };
+  struct alignas(64) Slot {
+    union {
+      Wanted wanted;
+      Way way;
+    };
+    rte_mbuf* packet;     // Null: it is gone.
+    std::uint8_t* frame;  // The (inner) Ethernet header.
+    void* connection;     // The candidate, of the key's family; null: none.
+    flows::Direction direction;
     Shape shape;
+    std::uint16_t frame_bytes;  // Of the (inner) frame, padding included.
   };
 
-  // What the packets of a burst have in common, for reading them and for forwarding them. These
+  struct OutFrame {
+    std::uint8_t* begin;
+    std::uint32_t bytes;
+  };
+
+  // What the packets of a burst have in common, for reading them and for admitting them. These
   // live in local variables, out of reach of the stores to packets: for all that the compiler
   // knows, each of those may change whatever lies behind a pointer.
   struct Arrival;
-  template <typename Key>
-  struct Departure;
+  struct Admission;
+  struct Reading;
 
-  void read(const Burst& burst);
+  // The first pass. \return the burst's bytes.
+  std::uint64_t read(const Burst& burst);
   template <PortRole role>
-  void read_all(const Burst& burst);
+  std::uint64_t read_all(const Burst& burst);
   template <PortRole role>
-  void read_one(const Arrival& arrival, const rte_mbuf* packet, Slot& slot);
-  bool open_tunnel(const Arrival& arrival, Slot& slot, std::uint64_t& zone_word);
-  [[gnu::noinline]] void read_v6(Slot& slot, std::uint64_t zone_word);
+  Shape read_one(Arrival& arrival, const rte_mbuf* packet, Slot& slot);
+  static bool open_tunnel(Arrival& arrival, Reading& reading);
+  [[gnu::noinline]] Shape read_v6(Slot& slot, std::uint64_t zone_word);
   void look_up(unsigned count);
   [[gnu::cold, gnu::noinline]] void bring_up(const Burst& burst);
+  template <typename Key>
+  [[nodiscard]] flows::FlowRef ref_of(const Slot& slot,
+                                      const flows::Connection<Key>& connection) const;
+  template <typename Key>
+  static void set_candidate(Slot& slot, flows::Connection<Key>* records, flows::FlowRef ref);
 
   // Goes on from packet i to the next that is for the slow path. \return its place, or the count.
   unsigned forward_until_slow(const Burst& burst, unsigned i);
   // The same, but only as far as the keys are of one family.
   template <typename Key>
-  [[gnu::noinline]] unsigned forward_row(const Burst& burst, unsigned i);
+  unsigned forward_row(const Burst& burst, unsigned begin);
+  // The third pass. \return the first packet that it does not reach.
   template <typename Key>
-  Fate forward(Slot& slot, const Key& key, const Burst& burst, Departure<Key>& departure,
-               rte_mbuf* packet);
+  [[gnu::noinline]] Slot* admit_row(const Burst& burst, Slot* first);
   template <typename Key>
-  Fate forward_odd(const flows::Flow<Key>& flow, const Burst& burst, rte_mbuf* packet);
+  Fate admit(Slot& slot, const Key& key, const Burst& burst, const Admission& admission);
   template <typename Key>
-  [[gnu::cold, gnu::noinline]] Fate find_again(Slot& slot, const Key& key, const Burst& burst,
-                                               rte_mbuf* packet);
+  Fate admit_odd(const flows::Flow<Key>& flow, const Burst& burst, rte_mbuf* packet);
+  template <typename Key>
+  [[gnu::cold, gnu::noinline]] Fate find_again(Slot& slot, const Key& key, const Burst& burst);
   Fate hand_over(std::uint16_t owner, const Burst& burst, rte_mbuf* packet);
+  // The fourth pass, and what it does to one packet.
   template <typename Key>
-  void forward_hit(const Slot& slot, flows::FlowRef ref, flows::Connection<Key>& connection,
-                   const flows::NextHop& hop, std::uint64_t neighbor_mac, const Burst& burst,
-                   Departure<Key>& departure, rte_mbuf* packet);
+  [[gnu::noinline]] void depart_row(const Burst& burst, const Slot* first, const Slot* end);
   template <typename Key>
-  [[gnu::cold, gnu::noinline]] void drop_segment(const Key& key, flows::TcpVerdict verdict,
-                                                 const Burst& burst, rte_mbuf* packet);
+  static OutFrame apply(const Slot& slot, const flows::Flow<Key>& flow, std::uint16_t flags);
+  template <typename Key>
+  [[gnu::noinline]] bool admit_segment(const Slot& slot, flows::Connection<Key>& connection,
+                                       const Burst& burst);
+  template <typename Key>
+  [[gnu::noinline]] void notice(const Slot& slot, const flows::Connection<Key>& connection,
+                                const Burst& burst);
   [[nodiscard]] static bool exceeds_rate(const Burst& burst, const rte_mbuf* packet);
 
   Connections& connections_;
@@ -127,12 +162,15 @@ class FastPath final {
   Transmitter& transmitter_;
   PathCounters& counters_;
   DropLog& drops_;
-  // A tunnel's packets mostly come in a row.
-  Be32 last_vni_{kNoVni};  // As CommonTunnel has it.
-  std::uint64_t last_zone_word_ = kNoZone;
-  std::uint32_t last_generation_ = 0;
-  static constexpr std::uint32_t kNoVni = 0xff;  // Its lowest byte would be 0.
-  static constexpr std::uint64_t kNoZone = 0;    // No zone is of kind 0.
+
+  // The tunnel of the last packet that came by one: packets of a tunnel mostly come in a row.
+  struct LastTunnel {
+    Be32 vni{0xff};  // As CommonTunnel has it, where the lowest byte is 0: none.
+    std::uint64_t zone_word = kNoZone;
+  };
+  static constexpr std::uint64_t kNoZone = 0;  // No zone is of kind 0.
+  LastTunnel last_tunnel_;
+  std::uint32_t last_generation_ = 0;  // Of the policy that last_tunnel_ is of.
   Slot slots_[kBurst];
   flows::Ip6Key keys6_[kBurst];
 };

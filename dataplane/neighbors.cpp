@@ -33,7 +33,7 @@ void NeighborTable::learn(Ip4 ip, const Mac& mac, Ticks now) {
     Entry& e = entries_[i];
     if (e.ip != ip) continue;
     std::uint64_t known = 0;
-    if (e.mac.compare_exchange_strong(known, mac.raw(), std::memory_order_relaxed)) {
+    if (macs_[i].compare_exchange_strong(known, mac.raw(), std::memory_order_relaxed)) {
       change_count_.fetch_add(1, std::memory_order_release);
     } else if (known != mac.raw()) {
       e.claim.store(mac.raw(), std::memory_order_relaxed);
@@ -45,14 +45,15 @@ void NeighborTable::learn(Ip4 ip, const Mac& mac, Ticks now) {
   }
 }
 
-void NeighborTable::set_mac(Entry& e, std::uint64_t mac) {
-  if (e.mac.exchange(mac, std::memory_order_relaxed) == mac) return;
+void NeighborTable::set_mac(std::uint32_t index, std::uint64_t mac) {
+  if (macs_[index].exchange(mac, std::memory_order_relaxed) == mac) return;
   change_count_.fetch_add(1, std::memory_order_release);
 }
 
 // Decides about another host's claim to the address: the one that is known keeps it if it answers.
 // \return whether that one is to be asked now.
-bool NeighborTable::verify_claim(Entry& e, Ticks now) {
+bool NeighborTable::verify_claim(std::uint32_t index, Ticks now) {
+  Entry& e = entries_[index];
   const std::uint64_t claim = e.claim.load(std::memory_order_relaxed);
   if (claim == 0) return false;
   const bool is_in_doubt = e.doubt_count != 0;
@@ -63,8 +64,8 @@ bool NeighborTable::verify_claim(Entry& e, Ticks now) {
     e.doubt_count = 0;
     return false;
   }
-  if (is_over || e.mac.load(std::memory_order_relaxed) == 0) {
-    set_mac(e, claim);
+  if (is_over || mac_of(index) == 0) {
+    set_mac(index, claim);
     e.confirmed.store(now, std::memory_order_relaxed);
     e.claim.store(0, std::memory_order_relaxed);
     e.doubt_count = 0;
@@ -79,8 +80,9 @@ bool NeighborTable::verify_claim(Entry& e, Ticks now) {
 }
 
 // Whether a question about the entry is to be sent now.
-bool NeighborTable::is_due(Entry& e, Ticks now) {
-  const bool is_known = e.mac.load(std::memory_order_relaxed) != 0;
+bool NeighborTable::is_due(std::uint32_t index, Ticks now) {
+  Entry& e = entries_[index];
+  const bool is_known = mac_of(index) != 0;
   const bool is_wanted = e.is_wanted.load(std::memory_order_relaxed);
   if (is_known) {
     const Ticks confirmed = e.confirmed.load(std::memory_order_relaxed);
@@ -95,7 +97,7 @@ bool NeighborTable::is_due(Entry& e, Ticks now) {
   if (e.question_count != 0 && !reached(now, e.asked + kAskEvery)) return false;
   if (e.question_count == kMaxQuestions) {
     // Nobody there. Asked again when the next packet wants it.
-    set_mac(e, 0);
+    set_mac(index, 0);
     e.is_wanted.store(false, std::memory_order_relaxed);
     e.question_count = 0;
     return false;

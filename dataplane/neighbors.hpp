@@ -23,7 +23,9 @@ class NeighborTable {
  public:
   static constexpr std::uint32_t kCapacity = 65'536;
 
-  NeighborTable() : entries_(std::make_unique<Entry[]>(kCapacity)) {}
+  NeighborTable()
+      : entries_(std::make_unique<Entry[]>(kCapacity)),
+        macs_(std::make_unique<std::atomic<std::uint64_t>[]>(kCapacity)) {}
 
   /// The entry for an address, made if there is none. Control thread only.
   /// \return flows::kNoNeighbor if the table is full.
@@ -31,8 +33,11 @@ class NeighborTable {
 
   /// The MAC of an entry as Mac::raw(), or 0 while nobody has answered. Any worker.
   [[nodiscard]] std::uint64_t mac_of(std::uint32_t index) const {
-    return entries_[index].mac.load(std::memory_order_relaxed);
+    return macs_[index].load(std::memory_order_relaxed);
   }
+  /// The same of all entries by index, to be read with relaxed order. For loops that keep it in a
+  /// register.
+  [[nodiscard]] const std::atomic<std::uint64_t>* macs() const { return macs_.get(); }
 
   /// Counts changes of MACs. Any thread.
   [[nodiscard]] std::uint32_t change_count() const {
@@ -55,16 +60,14 @@ class NeighborTable {
   void run(Ticks now, Ask&& ask) {
     const std::uint32_t count = count_.load(std::memory_order_acquire);
     for (std::uint32_t i = 0; i < count; ++i) {
-      Entry& e = entries_[i];
-      if (!(verify_claim(e, now) || is_due(e, now))) continue;
-      ask(e.ip, Mac::from_raw(e.mac.load(std::memory_order_relaxed)));
+      if (!(verify_claim(i, now) || is_due(i, now))) continue;
+      ask(entries_[i].ip, Mac::from_raw(mac_of(i)));
     }
   }
 
  private:
   struct Entry {
     Ip4 ip{};
-    std::atomic<std::uint64_t> mac{0};
     std::atomic<Ticks> confirmed{0};  // When it was last heard.
     std::atomic<bool> is_wanted{false};
     std::atomic<std::uint64_t> claim{0};  // Another MAC that says it is the one; 0: none.
@@ -75,12 +78,13 @@ class NeighborTable {
     std::uint8_t doubt_count = 0;     // Questions about the claim.
   };
 
-  [[nodiscard]] bool is_due(Entry& e, Ticks now);
-  [[nodiscard]] bool verify_claim(Entry& e, Ticks now);
-  void set_mac(Entry& e, std::uint64_t mac);
+  [[nodiscard]] bool is_due(std::uint32_t index, Ticks now);
+  [[nodiscard]] bool verify_claim(std::uint32_t index, Ticks now);
+  void set_mac(std::uint32_t index, std::uint64_t mac);
 
   std::unique_ptr<Entry[]> entries_;
-  std::atomic<std::uint32_t> change_count_{0};  // Released behind the MAC that has changed.
+  std::unique_ptr<std::atomic<std::uint64_t>[]> macs_;  // Of the entries, densely: for packets.
+  std::atomic<std::uint32_t> change_count_{0};          // Released behind the MAC that has changed.
   std::atomic<std::uint32_t> count_{0};  // Released by find_or_add, acquired by readers of entries.
 };
 

@@ -75,7 +75,7 @@ bool has_earned_rule(const flows::Connection<Key>& connection, std::uint32_t min
                          shared.tcp_state == flows::TcpState::kHalfClosed;
     if (!is_open) return false;
   }
-  return shared.counters[0].packets + shared.counters[1].packets >= min_packets;
+  return shared.packets[0] + shared.packets[1] >= min_packets;
 }
 
 }  // namespace
@@ -305,8 +305,8 @@ void OffloadDesk::count(flows::FlowTable<Key>& table, const Use& use,
   if (!is_alive<Key>(use)) return;
   auto& shared = table[use.connection].shared;
   const auto d = static_cast<std::size_t>(use.direction);
-  shared.counters[d].packets += answer.packets;
-  shared.counters[d].bytes += answer.bytes;
+  shared.packets[d] += answer.packets;
+  shared.bytes[d] += answer.bytes;
   const Ticks hit = to_ticks(answer.last_hit);
   if (reached(hit, shared.last_seen[d])) shared.last_seen[d] = hit;
 }

@@ -22,36 +22,28 @@ template <typename Ip>
                                               const flows::Action<Ip>& action) {
   // Both ports at once, as they lie in the tuple and at the head of TCP and UDP.
   const auto ports = load<std::uint32_t>(&action.tuple.source_port);
-  switch (protocol) {
-    case packet::kProtoTcp: {
-      auto& tcp = packet::header_at<packet::TcpHeader>(l4);
-      store(l4, ports);
-      tcp.checksum = packet::update(tcp.checksum, action.l4_delta);
-      break;
-    }
-    case packet::kProtoUdp: {
-      auto& udp = packet::header_at<packet::UdpHeader>(l4);
-      store(l4, ports);
-      udp.checksum = packet::update_udp(udp.checksum, action.l4_delta);
-      break;
-    }
-    case packet::kProtoIcmp:
-    case packet::kProtoIcmp6: {
-      auto& icmp = packet::header_at<packet::IcmpHeader>(l4);
-      icmp.identifier = action.tuple.source_port;
-      icmp.checksum = packet::update(icmp.checksum, action.l4_delta);
-      break;
-    }
-    default: break;
+  if (protocol == packet::kProtoUdp) [[likely]] {
+    auto& udp = packet::header_at<packet::UdpHeader>(l4);
+    store(l4, ports);
+    udp.checksum = packet::update_udp(udp.checksum, action.l4_delta);
+  } else if (protocol == packet::kProtoTcp) {
+    auto& tcp = packet::header_at<packet::TcpHeader>(l4);
+    store(l4, ports);
+    tcp.checksum = packet::update(tcp.checksum, action.l4_delta);
+  } else if (protocol == packet::kProtoIcmp || protocol == packet::kProtoIcmp6) {
+    auto& icmp = packet::header_at<packet::IcmpHeader>(l4);
+    icmp.identifier = action.tuple.source_port;
+    icmp.checksum = packet::update(icmp.checksum, action.l4_delta);
   }
 }
 
 /// Rewrites an IPv4 packet. \param l4 its L4 header, or null if it holds none (later fragments).
+/// \param flags the action's.
 [[gnu::always_inline]] inline void rewrite_ip(std::uint8_t* ip_bytes, std::uint8_t* l4,
                                               std::uint8_t protocol,
-                                              const flows::Action<Ip4>& action) {
+                                              const flows::Action<Ip4>& action,
+                                              std::uint16_t flags) {
   auto& ip = packet::header_at<packet::Ipv4Header>(ip_bytes);
-  const std::uint16_t flags = action.flags;
   static_assert(flows::kDecrementTtl == 1);
   ip.ttl = static_cast<std::uint8_t>(ip.ttl - (flags & flows::kDecrementTtl));
   ip.checksum = packet::update(ip.checksum, action.ip_delta);
@@ -64,10 +56,11 @@ template <typename Ip>
 /// Rewrites an IPv6 packet.
 [[gnu::always_inline]] inline void rewrite_ip(std::uint8_t* ip_bytes, std::uint8_t* l4,
                                               std::uint8_t protocol,
-                                              const flows::Action<Ip6>& action) {
+                                              const flows::Action<Ip6>& action,
+                                              std::uint16_t flags) {
   auto& ip = packet::header_at<packet::Ipv6Header>(ip_bytes);
-  ip.hop_limit = static_cast<std::uint8_t>(ip.hop_limit - (action.flags & flows::kDecrementTtl));
-  if ((action.flags & flows::kRewriteTuple) == 0) return;
+  ip.hop_limit = static_cast<std::uint8_t>(ip.hop_limit - (flags & flows::kDecrementTtl));
+  if ((flags & flows::kRewriteTuple) == 0) return;
   ip.source = action.tuple.source;
   ip.destination = action.tuple.destination;
   if (l4 != nullptr) rewrite_l4(l4, protocol, action);
@@ -98,12 +91,12 @@ inline void rewrite_hop(std::uint8_t* ip_bytes, bool is_v4, std::uint16_t flags)
                                                         std::uint8_t tos, std::uint64_t mac,
                                                         bool rewrites_macs) {
   std::uint8_t* const outer = frame - packet::kVxlanOverIpv4Bytes;
-  if (rewrites_macs) {
-    std::memcpy(outer, hop.bytes(), sizeof hop);
-  } else {
-    std::memcpy(outer, hop.bytes(), packet::kVxlanOverIpv4Bytes);
-  }
-  store(outer, Mac::from_raw(mac));
+  // The MAC and two bytes more, then all from the source MAC on in two blocks that overlap.
+  constexpr std::size_t kBlock = 32;
+  store(outer, mac);
+  std::memcpy(outer + 6, hop.bytes() + 6, kBlock);
+  const std::size_t last = (rewrites_macs ? sizeof hop : packet::kVxlanOverIpv4Bytes) - kBlock;
+  std::memcpy(outer + last, hop.bytes() + last, kBlock);
   auto& ip = packet::header_at<packet::Ipv4Header>(outer + sizeof(packet::EthernetHeader));
   auto& udp = packet::header_at<packet::UdpHeader>(outer + sizeof(packet::EthernetHeader) +
                                                    sizeof(packet::Ipv4Header));

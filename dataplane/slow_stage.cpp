@@ -197,7 +197,7 @@ void SlowStage::emit(Job& job, flows::FlowRef ref, bool is_translated, std::uint
     rewrite_hop(ip, is_v4, action.flags);
   } else {
     std::uint8_t* const l4 = parsed.has_l4 ? job.frame.data + parsed.l4_offset : nullptr;
-    rewrite_ip(ip, l4, parsed.protocol, action);
+    rewrite_ip(ip, l4, parsed.protocol, action, action.flags);
     if (l4 != nullptr && parsed.protocol == packet::kProtoTcp && job.policy.underlay.clamps_mss) {
       clamp_mss(l4, unsigned{parsed.payload_offset} - parsed.l4_offset,
                 max_segment_bytes(job.policy.underlay, action.max_ip_bytes, is_v4));

@@ -20,15 +20,16 @@ Transmitter::Lane Transmitter::change_lane(Lane lane, std::uint16_t port,
   if (!is_open(port)) return {};
   Queue& queue = queues_[port];
   if (queue.count > kBurst - kLaneRoom) flush_port(port);
-  return {queue.packets, queue.count, port};
+  return {queue.packets + queue.count, 0, port};
 }
 
 void Transmitter::close_lane(Lane lane, std::uint16_t ingress_port) {
   if (lane.port == kNoLane) return;
   const auto port = static_cast<std::uint16_t>(lane.port);
   Queue& queue = queues_[port];
-  std::fill(queue.ingress_ports + queue.count, queue.ingress_ports + lane.count, ingress_port);
-  queue.count = lane.count;
+  const auto count = static_cast<unsigned>(lane.end - queue.packets) - queue.count;
+  if (count == 0) return;
+  queue.add(count, lane.bytes, ingress_port);
   list(queue, port);
   if (queue.count == kBurst) flush_port(port);  // push() counts on room for one more.
 }
@@ -82,26 +83,31 @@ void Transmitter::flush_port(std::uint16_t port) {
   if (tap_ != nullptr) [[unlikely]] {
     tap_->see(port, CaptureSide::kSent, queue.packets, queue.count, now_);
   }
-  // Sizes have to be read before the packets are the port's.
-  std::uint64_t bytes = 0;
-  for (unsigned i = 0; i < queue.count; ++i) bytes += queue.packets[i]->pkt_len;
-  const unsigned sent = rte_eth_tx_burst(out.ethdev, out.queue, queue.packets,
-                                         static_cast<std::uint16_t>(queue.count));
+  const auto sent = rte_eth_tx_burst(out.ethdev, out.queue, queue.packets,
+                                     static_cast<std::uint16_t>(queue.count));
+  std::uint64_t bytes = queue.bytes;
   for (unsigned i = sent; i < queue.count; ++i) bytes -= queue.packets[i]->pkt_len;
   out.counters->tx_packets.add(sent);
   out.counters->tx_bytes.add(bytes);
-  for (unsigned i = 0; i < sent;) {
-    // Packets of one burst mostly came in together.
-    const std::uint16_t ingress = queue.ingress_ports[i];
-    unsigned end = i + 1;
-    while (end < sent && queue.ingress_ports[end] == ingress) ++end;
-    ports_[ingress].counters->forwarded_packets.add(end - i);
-    i = end;
-  }
-  for (unsigned i = sent; i < queue.count; ++i) {
-    drop(queue.packets[i], queue.ingress_ports[i], DropReason::tx_full);
-  }
+  settle(queue, sent);
   queue.count = 0;
+  queue.run_count = 0;
+  queue.bytes = 0;
+}
+
+// Counts the packets of a queue for the ports that they came in by: those that were sent, the first
+// ones, and the others as dropped.
+void Transmitter::settle(const Queue& queue, unsigned sent) {
+  unsigned i = 0;
+  for (unsigned r = 0; r < queue.run_count; ++r) {
+    const auto [ingress_port, end] = queue.runs[r];
+    if (i < sent) {
+      const unsigned sent_end = std::min<unsigned>(sent, end);
+      ports_[ingress_port].counters->forwarded_packets.add(sent_end - i);
+      i = sent_end;
+    }
+    for (; i < end; ++i) drop(queue.packets[i], ingress_port, DropReason::tx_full);
+  }
 }
 
 }  // namespace gannet::dataplane

@@ -34,11 +34,14 @@ class Transmitter final {
   /// A port's queue, held open by the fast path while a burst of one port is worked on: in
   /// registers, where stores to packets cannot change it. Has room for `kLaneRoom` packets.
   struct Lane {
-    rte_mbuf** packets = nullptr;
-    std::uint32_t count = 0;
+    rte_mbuf** end = nullptr;  // Where the next packet goes.
+    std::uint32_t bytes = 0;   // Of the packets since it was opened.
     std::uint32_t port = kNoLane;
 
-    void push(rte_mbuf* packet) { packets[count++] = packet; }
+    void push(rte_mbuf* packet, std::uint32_t packet_bytes) {
+      *end++ = packet;
+      bytes += packet_bytes;
+    }
   };
   static constexpr std::uint32_t kNoLane = 0xffff'ffff;
   static constexpr unsigned kLaneRoom = kBurst / 2;  // At least FastPath::kBurst.
@@ -72,20 +75,37 @@ class Transmitter final {
     return port < ports_.size() && ports_[port].has_queue && ports_[port].bytes_per_second == 0;
   }
 
+  // Packets in a row that came in by one port.
+  struct Run {
+    std::uint16_t ingress_port;
+    std::uint16_t end;  // In Queue::packets.
+  };
   struct Queue {
     unsigned count = 0;
+    unsigned run_count = 0;
+    std::uint64_t bytes = 0;
     bool is_listed = false;  // In busy_ports_.
     rte_mbuf* packets[kBurst];
-    std::uint16_t ingress_ports[kBurst];
+    Run runs[kBurst];
+
+    // Takes account of packets that have been put behind the others.
+    void add(unsigned packet_count, std::uint64_t packet_bytes, std::uint16_t ingress_port) {
+      count += packet_count;
+      bytes += packet_bytes;
+      if (run_count == 0 || runs[run_count - 1].ingress_port != ingress_port) {
+        runs[run_count++].ingress_port = ingress_port;
+      }
+      runs[run_count - 1].end = static_cast<std::uint16_t>(count);
+    }
   };
 
   [[gnu::always_inline]] void push(std::uint16_t port, rte_mbuf* packet,
                                    std::uint16_t ingress_port) {
     Queue& queue = queues_[port];
     queue.packets[queue.count] = packet;
-    queue.ingress_ports[queue.count] = ingress_port;
+    queue.add(1, packet->pkt_len, ingress_port);
     list(queue, port);
-    if (++queue.count == kBurst) flush_port(port);
+    if (queue.count == kBurst) flush_port(port);
   }
   void list(Queue& queue, std::uint16_t port) {
     if (queue.is_listed) return;
@@ -94,6 +114,7 @@ class Transmitter final {
   }
   void send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port, Nanos now);
   void flush_port(std::uint16_t port);
+  void settle(const Queue& queue, unsigned sent);
 
   std::vector<PortContext>& ports_;
   std::vector<Queue> queues_;              // By port.

@@ -115,12 +115,12 @@ void Worker::run() {
 }
 
 template <typename Steps>
-void Worker::forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over,
-                     Steps& steps) {
-  fast_path_.process({port, packets, count, is_handed_over, *policy_, now_}, steps,
-                     [&](rte_mbuf* packet) {
-                       slow_stage_.process(port.index, packet, is_handed_over, *policy_, now_);
-                     });
+std::uint64_t Worker::forward(PortContext& port, rte_mbuf** packets, unsigned count,
+                              bool is_handed_over, Steps& steps) {
+  return fast_path_.process(
+      {port, packets, count, is_handed_over, *policy_, now_}, steps, [&](rte_mbuf* packet) {
+        slow_stage_.process(port.index, packet, is_handed_over, *policy_, now_);
+      });
 }
 
 template <typename Steps>
@@ -134,15 +134,12 @@ template <typename Steps>
     // While the packets are on their way from another core it costs nothing.
     if (total == 0) look_at_clock();
     total += count;
-    std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
-    port.counters->rx_packets.add(count);
-    port.counters->rx_bytes.add(bytes);
     if (transmitter_.tap() != nullptr) [[unlikely]] {
       transmitter_.tap()->see(port.index, CaptureSide::kReceived, packets, count, now_);
     }
     steps.end(LoopStep::kReceive);
-    forward(port, packets, count, false, steps);
+    port.counters->rx_packets.add(count);
+    port.counters->rx_bytes.add(forward(port, packets, count, false, steps));
     transmitter_.flush();
     steps.end(LoopStep::kTransmit);
   }

@@ -146,9 +146,10 @@ class Worker final {
   bool turn(Steps& steps);
   template <typename Steps>
   unsigned receive(Steps& steps);
+  // \return the bytes of the packets as they came in.
   template <typename Steps>
-  void forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over,
-               Steps& steps);
+  std::uint64_t forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over,
+                        Steps& steps);
   unsigned read_mail();
   void read_messages(const Message* messages, unsigned count);
   void read_message(const Message& message);

@@ -73,15 +73,11 @@ struct alignas(64) Flow {
   [[nodiscard]] static std::uint64_t origin_word(std::uint32_t generation, Ip4 tunnel_source) {
     return generation | std::uint64_t{tunnel_source.value.raw()} << 32;
   }
-  /// destination_mac, kind, then offload.state.
-  [[nodiscard]] std::uint64_t arrival_word() const { return load<std::uint64_t>(&destination_mac); }
-  /// Whether a flow with this arrival word forwards packets to the MAC (Mac::raw()).
-  [[nodiscard]] static bool forwards(std::uint64_t arrival_word, std::uint64_t mac) {
-    const std::uint64_t wanted = mac | static_cast<std::uint64_t>(FlowKind::kForward) << 48;
-    return (arrival_word ^ wanted) << 8 == 0;
-  }
-  [[nodiscard]] static OffloadState offload_state(std::uint64_t arrival_word) {
-    return static_cast<OffloadState>(arrival_word >> 56);
+  /// Whether the flow forwards an (inner) frame as far as its destination MAC is concerned; eight
+  /// bytes of it are read.
+  [[nodiscard]] bool takes(const std::uint8_t* frame) const {
+    const auto difference = load<std::uint64_t>(frame) ^ load<std::uint64_t>(&destination_mac);
+    return difference << 16 == 0 && kind == FlowKind::kForward;
   }
 };
 static_assert(sizeof(Flow<Ip4Key>) == 64);
@@ -129,9 +125,10 @@ struct Links {
 
 /// What both directions share and every packet writes.
 struct alignas(64) ConnectionShared {
-  FlowCounters counters[2];  // By Direction.
-  Ticks last_seen[2];        // By Direction.
-  Links timer;               // Slot list of the timer wheel.
+  std::uint64_t packets[2];  // By Direction, as the next two.
+  std::uint64_t bytes[2];    // Of the frames as received, without FCS.
+  Ticks last_seen[2];
+  Links timer;  // Slot list of the timer wheel.
   TcpState tcp_state;
   TimeoutClass timeout_class;
   std::uint8_t flags;        // ConnectionFlags.
@@ -140,16 +137,21 @@ struct alignas(64) ConnectionShared {
   std::uint16_t owner_eni;    // The ENI that the connection is charged to (quotas), or kNoEni.
   std::uint32_t nat_mapping;  // Index of the port mapping, if kHasNatMapping.
   Ticks created;
+
+  [[nodiscard]] FlowCounters counters(Direction direction) const {
+    const auto d = static_cast<std::size_t>(direction);
+    return {packets[d], bytes[d]};
+  }
 };
 static_assert(sizeof(ConnectionShared) == 64);
 
 /// Counts a packet for one direction, and keeps the connection alive if `refreshes`.
 [[gnu::always_inline]] inline void account(ConnectionShared& shared, Direction direction,
                                            std::uint32_t frame_bytes, Ticks now, bool refreshes) {
-  FlowCounters& counters = shared.counters[static_cast<std::size_t>(direction)];
-  ++counters.packets;
-  counters.bytes += frame_bytes;
-  if (refreshes) shared.last_seen[static_cast<std::size_t>(direction)] = now;
+  const auto d = static_cast<std::size_t>(direction);
+  ++shared.packets[d];
+  shared.bytes[d] += frame_bytes;
+  if (refreshes) shared.last_seen[d] = now;
 }
 
 inline constexpr std::uint16_t kNoEni = 0xffff;

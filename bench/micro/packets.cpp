@@ -63,7 +63,7 @@ void action_rewrite_and_encapsulate(benchmark::State& state) {
                              vm2_mac(), vm1_mac(), packet::kEtherTypeIpv4);
   const std::uint64_t mac = remote_host_mac(0).raw();
   for ([[maybe_unused]] auto _ : state) {
-    dataplane::rewrite_ip(ip, ip + 20, packet::kProtoUdp, action);
+    dataplane::rewrite_ip(ip, ip + 20, packet::kProtoUdp, action, action.flags);
     benchmark::DoNotOptimize(dataplane::encapsulate(frame, kMinFrameBytes - 4, hop,
                                                     action.outer_source_port, 0, mac, true));
     benchmark::ClobberMemory();

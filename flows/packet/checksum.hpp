@@ -85,13 +85,13 @@ class ChecksumDelta {
 
 /// The same for UDP: 0 means "no checksum" and stays 0 (RFC 768); a result of 0 is sent as 0xffff.
 [[nodiscard]] constexpr Be16 update_udp(Be16 checksum, std::uint16_t delta) {
-  std::uint16_t value = checksum.raw();
-  if (value != 0) [[likely]] {
-    value = subtract(value, delta);
-    if (value == 0) [[unlikely]]
-      value = 0xffff;
-  }
-  return Be16::from_raw(value);
+  const std::uint16_t value = checksum.raw();
+  if (value == 0) [[unlikely]]
+    return checksum;
+  // Subtracted by adding the complement: of something that is not 0 the sum never is.
+  std::uint16_t sum = 0;
+  const bool carries = __builtin_add_overflow(value, static_cast<std::uint16_t>(~delta), &sum);
+  return Be16::from_raw(static_cast<std::uint16_t>(sum + (carries ? 1 : 0)));
 }
 
 }  // namespace gannet::packet

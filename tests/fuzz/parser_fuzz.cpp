@@ -70,15 +70,15 @@ void check_frame(std::uint8_t* frame, std::uint32_t size) {
 }
 
 void check_tunnel(std::uint8_t* frame, std::uint32_t size) {
-  dataplane::CommonTunnel tunnel{};
-  if (!dataplane::read_common_tunnel(frame, size, kVtep, Be16(packet::kVxlanPort), tunnel)) return;
+  const dataplane::CommonTunnel tunnel(frame);
+  if (!tunnel.leads_to({kVtep, Be16(packet::kVxlanPort)}, size)) return;
   packet::Parsed outer;
   GANNET_CHECK(packet::parse(frame, size, outer) == packet::ParseError::kNone);
   GANNET_CHECK(outer.has_l4 && !outer.is_fragment && outer.protocol == packet::kProtoUdp);
-  GANNET_CHECK(outer.destination_port == packet::kVxlanPort && tunnel.tos == outer.tos);
-  GANNET_CHECK((tunnel.vni.host() & 0xff) == 0);
-  GANNET_CHECK(packet::kVxlanOverIpv4Bytes + tunnel.inner_bytes == outer.end_offset);
-  check_frame(frame + packet::kVxlanOverIpv4Bytes, tunnel.inner_bytes);
+  GANNET_CHECK(outer.destination_port == packet::kVxlanPort && tunnel.tos() == outer.tos);
+  GANNET_CHECK((tunnel.vni().host() & 0xff) == 0);
+  GANNET_CHECK(packet::kVxlanOverIpv4Bytes + tunnel.inner_bytes() == outer.end_offset);
+  check_frame(tunnel.inner_frame(), tunnel.inner_bytes());
 }
 
 }  // namespace

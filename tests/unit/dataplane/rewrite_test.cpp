@@ -63,7 +63,8 @@ void expect_rewritten(const Ends& before, const Ends& after, std::uint8_t protoc
   Bytes frame = packet_of(before, protocol, ttl).bytes();
   packet::Parsed parsed;
   RC_ASSERT(packet::parse(frame.data(), frame.size(), parsed) == packet::ParseError::kNone);
-  rewrite_ip(frame.data() + parsed.l3_offset, frame.data() + parsed.l4_offset, protocol, action);
+  rewrite_ip(frame.data() + parsed.l3_offset, frame.data() + parsed.l4_offset, protocol, action,
+             action.flags);
   RC_ASSERT(frame == packet_of(after, protocol, static_cast<std::uint8_t>(ttl - 1)).bytes());
 }
 
@@ -101,7 +102,7 @@ TEST(Rewrite, AnAbsentUdpChecksumStaysAbsent) {
   action.flags = flows::kRewriteTuple;
   flows::compute_deltas(action, packet::kProtoUdp,
                         {"10.0.0.1"_ip4, "10.0.0.2"_ip4, Be16(1), Be16(2)});
-  rewrite_ip(frame.data() + 14, frame.data() + 34, packet::kProtoUdp, action);
+  rewrite_ip(frame.data() + 14, frame.data() + 34, packet::kProtoUdp, action, action.flags);
   EXPECT_EQ(
       frame,
       Packet().eth(kA, kB).ip("1.2.3.4"_ip, "10.0.0.2"_ip).udp_without_checksum(7, 2).bytes());

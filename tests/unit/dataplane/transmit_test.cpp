@@ -18,6 +18,8 @@ namespace {
 
 constexpr unsigned kRoom = 512;
 
+constexpr std::uint16_t kBytes = 64;
+
 class Transmit : public testing::Test {
  protected:
   void SetUp() override {
@@ -52,7 +54,7 @@ class Transmit : public testing::Test {
 
   rte_mbuf* packet() {
     rte_mbuf* const made = rte_pktmbuf_alloc(pool_);
-    EXPECT_NE(rte_pktmbuf_append(made, 64), nullptr);
+    EXPECT_NE(rte_pktmbuf_append(made, kBytes), nullptr);
     sent_.push_back(made);
     return made;
   }
@@ -66,7 +68,7 @@ class Transmit : public testing::Test {
     }
     EXPECT_TRUE(rte_ring_empty(wire_));
     EXPECT_EQ(counters_[0].tx_packets.read(), sent_.size());
-    EXPECT_EQ(counters_[0].tx_bytes.read(), 64 * sent_.size());
+    EXPECT_EQ(counters_[0].tx_bytes.read(), kBytes * sent_.size());
     EXPECT_EQ(counters_[0].forwarded_packets.read() + counters_[1].forwarded_packets.read(),
               sent_.size());
   }
@@ -85,7 +87,7 @@ TEST_F(Transmit, ALaneLeavesRoomForWhatComesBehindIt) {
     for (unsigned i = 0; i < before; ++i) transmitter.send(0, packet(), 0, 0);
     auto lane = transmitter.change_lane({}, 0, 1);
     ASSERT_EQ(lane.port, 0u);
-    for (unsigned i = 0; i < Transmitter::kLaneRoom; ++i) lane.push(packet());
+    for (unsigned i = 0; i < Transmitter::kLaneRoom; ++i) lane.push(packet(), kBytes);
     transmitter.close_lane(lane, 1);
     for (unsigned i = 0; i < 3; ++i) transmitter.send(0, packet(), 0, 0);
     transmitter.flush();
@@ -97,6 +99,31 @@ TEST_F(Transmit, ALaneLeavesRoomForWhatComesBehindIt) {
       c.tx_bytes.add(-c.tx_bytes.read());
       c.forwarded_packets.add(-c.forwarded_packets.read());
     }
+  }
+}
+
+// Of two ports' packets, by turns of three and two, the last do not fit.
+TEST_F(Transmit, WhatIsRefusedCountsWhereItCameIn) {
+  Transmitter transmitter(ports_, 0, {});
+  constexpr unsigned kFit = 52;
+  void* const filler = packet();
+  for (unsigned i = rte_ring_free_count(wire_); i > kFit; --i) {
+    ASSERT_EQ(rte_ring_enqueue(wire_, filler), 0);
+  }
+  std::array<std::uint64_t, 2> fit{};
+  std::array<std::uint64_t, 2> refused{};
+  for (unsigned i = 0; i < Transmitter::kBurst; ++i) {
+    const std::uint16_t from = i % 5 < 3 ? 0 : 1;
+    ++(i < kFit ? fit : refused)[from];
+    transmitter.send(0, packet(), from, 0);
+  }
+  transmitter.flush();
+  EXPECT_EQ(counters_[0].tx_packets.read(), kFit);
+  EXPECT_EQ(counters_[0].tx_bytes.read(), kBytes * kFit);
+  for (std::size_t port = 0; port < 2; ++port) {
+    EXPECT_EQ(counters_[port].forwarded_packets.read(), fit[port]);
+    EXPECT_EQ(counters_[port].drops[static_cast<std::size_t>(DropReason::tx_full)].read(),
+              refused[port]);
   }
 }
 

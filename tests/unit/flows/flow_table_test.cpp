@@ -89,7 +89,7 @@ TYPED_TEST(FlowTableOf, RedirectsHaveOneFlowOnly) {
 TYPED_TEST(FlowTableOf, ANewRecordRemembersNothing) {
   auto table = make_table<TypeParam>(1);
   const std::uint32_t i = add(*table, numbered_key<TypeParam>(1), numbered_key<TypeParam>(2));
-  (*table)[i].shared.counters[0].packets = 5;
+  (*table)[i].shared.packets[0] = 5;
   (*table)[i].shared.flags |= kSeenReply;
   (*table)[i].details.tcp.peers[0].end = 7;
   table->mark_embryonic(i);
@@ -97,7 +97,7 @@ TYPED_TEST(FlowTableOf, ANewRecordRemembersNothing) {
   table->release(i);
   EXPECT_FALSE(table->is_used(i));
   ASSERT_EQ(table->allocate(), i);
-  EXPECT_EQ((*table)[i].shared.counters[0].packets, 0u);
+  EXPECT_EQ((*table)[i].shared.packets[0], 0u);
   EXPECT_EQ((*table)[i].shared.flags, kInUse);
   EXPECT_EQ((*table)[i].shared.owner_eni, kNoEni);
   EXPECT_EQ((*table)[i].details.tcp.peers[0].end, 0u);
