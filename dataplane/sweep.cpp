@@ -4,11 +4,22 @@
 #include "dataplane/connections.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace gannet::dataplane {
 namespace {
 
+constexpr std::uint32_t kRecordsAhead = 4;
+constexpr std::size_t kMostAtOnce = 32;
 constexpr unsigned kReevaluationCost = 8;  // In looks at a record; measured: 8 to 12.
+
+// By force: the compiler leaves out a call that only prefetches.
+template <typename Record>
+[[gnu::always_inline]] inline void prefetch_all(const Record* record) {
+  for (std::size_t line = 0; line < sizeof *record; line += 64) {
+    __builtin_prefetch(reinterpret_cast<const char*>(record) + line, 1);
+  }
+}
 
 }  // namespace
 
@@ -31,6 +42,7 @@ bool Connections::sweep_table(const Snapshot& policy, Ticks now, unsigned budget
     if (budget == 0) return false;
     const std::uint32_t index = cursor++;
     --budget;
+    prefetch_all(&records[std::min(index + kRecordsAhead, records.touched_count() - 1)]);
     const auto& forward = records[index].flows[0];
     const bool is_stale = records.is_used(index) && forward.kind == flows::FlowKind::kForward &&
                           forward.generation != policy.generation;
@@ -50,22 +62,25 @@ bool Connections::sweep_table(const Snapshot& policy, Ticks now, unsigned budget
 template <typename Key>
 void Connections::bring_up(std::span<const flows::FlowRef> flows, const Snapshot& policy) {
   auto* const records = table<Key>().records();
-  for (const flows::FlowRef ref : flows) {
-    auto& connection = records[ref.connection()];
-    const auto* const other =
-        reinterpret_cast<const char*>(&connection.flow(opposite(ref.direction())));
-    for (std::size_t line = 0; line < sizeof connection.flows[0]; line += 64) {
-      __builtin_prefetch(other + line, 1);
+  std::array<std::uint32_t, kMostAtOnce> stale;
+  while (!flows.empty()) {
+    const auto some = flows.first(std::min<std::size_t>(flows.size(), kMostAtOnce));
+    flows = flows.subspan(some.size());
+    unsigned count = 0;
+    for (const flows::FlowRef ref : some) {
+      const auto& connection = records[ref.connection()];
+      if (connection.flow(ref.direction()).generation == policy.generation) continue;
+      prefetch_all(&connection);
+      stale[count++] = ref.connection();
     }
-    __builtin_prefetch(&connection.details, 1);
-  }
-  unsigned looks = 0;
-  for (const flows::FlowRef ref : flows) {
-    const auto& forward = records[ref.connection()].flows[0];
-    const bool is_stale =
-        forward.generation != policy.generation && forward.kind == flows::FlowKind::kForward;
-    // Any other is judged when its packet comes to the slow path.
-    if (is_stale) static_cast<void>(adopt<Key>(ref.connection(), policy, looks));
+    for (unsigned i = 0; i < count; ++i) {
+      const auto& forward = records[stale[i]].flows[0];
+      const bool is_stale =
+          forward.generation != policy.generation && forward.kind == flows::FlowKind::kForward;
+      unsigned looks = 0;
+      // Any other is judged when its packet comes to the slow path.
+      if (is_stale) static_cast<void>(adopt<Key>(stale[i], policy, looks));
+    }
   }
 }
 
