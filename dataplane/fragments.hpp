@@ -67,6 +67,8 @@ class Fragments final {
   [[nodiscard]] Result drain();
 
   [[nodiscard]] unsigned held_count() const { return held_count_; }
+  /// Packets that are known, those of which nothing is held any more included.
+  [[nodiscard]] unsigned used_count() const { return used_count_; }
 
  private:
   struct Entry {

@@ -48,9 +48,8 @@ class SlowStage final {
 
   /// Sends what waited for a MAC that is known now, and drops what has waited too long.
   void run(Nanos now);
-
-  /// Packets that wait for something.
-  [[nodiscard]] unsigned held_count() const { return waiting_count_ + fragments_.held_count(); }
+  /// Whether there is anything for run() to do, now or later.
+  [[nodiscard]] bool has_work() const { return waiting_count_ + fragments_.used_count() != 0; }
 
  private:
   // A packet on its way through the stage.

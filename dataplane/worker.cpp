@@ -153,7 +153,7 @@ template <typename Steps>
   if (in_force == nullptr) return false;
   // The address alone would not do: a freed snapshot's may be used again.
   if (policy_ != in_force || taken_generation_ != in_force->generation) take_policy(in_force);
-  if (slow_stage_.held_count() != 0) slow_stage_.run(now_);
+  if (slow_stage_.has_work()) slow_stage_.run(now_);
   steps.end(LoopStep::kRest);
   unsigned received = receive(steps);
   if (shared_.worker_count > 1) received += read_mail();
