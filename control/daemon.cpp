@@ -259,7 +259,7 @@ void Daemon::watch_signals() {
         },
         base_);
     event_add(e, nullptr);
-    events_.push_back(e);
+    signals_.push_back(e);
   }
   add_timer(kDrainingTick, [](evutil_socket_t, short, void* self) {
     static_cast<Daemon*>(self)->controller_->expire_draining(std::chrono::steady_clock::now());
@@ -276,7 +276,7 @@ void Daemon::watch_signals() {
 void Daemon::add_timer(const timeval& every, void (*call)(int, short, void*)) {
   event* const timer = event_new(base_, -1, EV_PERSIST, call, this);
   event_add(timer, &every);
-  events_.push_back(timer);
+  timers_.push_back(timer);
 }
 
 // The one line of sd_notify(3) that a service of Type=notify needs.
@@ -307,7 +307,7 @@ int Daemon::run() {
 }
 
 Daemon::~Daemon() {
-  for (event* const e : events_) event_free(e);
+  for (event* const timer : timers_) event_free(timer);
   metrics_.reset();
   api_.reset();
   routes_.reset();
@@ -318,6 +318,7 @@ Daemon::~Daemon() {
   dataplane_.reset();
   card_.reset();
   eal_.reset();
+  for (event* const e : signals_) event_free(e);
   if (base_ != nullptr) event_base_free(base_);
 }
 

@@ -66,7 +66,8 @@ class Daemon final {
   const HostConfig& host_;
   // In the order in which they are opened; closed in the opposite order.
   event_base* base_ = nullptr;
-  std::vector<event*> events_;
+  std::vector<event*> signals_;  // The last to go: a second one must not end what is cleaning up.
+  std::vector<event*> timers_;
   std::optional<dataplane::Eal> eal_;
   std::optional<EmulatedCard> card_;
   std::unique_ptr<dataplane::Dataplane> dataplane_;
