@@ -3,6 +3,7 @@
 #include "control/compile/work.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace gannet::control {
 namespace {
@@ -100,6 +101,9 @@ dataplane::BackendPool compile_pool(const CompileWork& work, const LoadBalancer&
     compiled.backends.push_back(
         {id.ip, id.port, backend.weight, !work.backends.unhealthy.contains(id)});
   }
+  // Those that are leaving get no new flows. Nor do they count for the table: another host, which
+  // may not know them, must have the same (L20).
+  const std::size_t chosen_count = compiled.backends.size();
   for (const BackendId& id : work.backends.draining) {
     if (id.pool != name) continue;
     const bool is_back = std::any_of(
@@ -108,7 +112,7 @@ dataplane::BackendPool compile_pool(const CompileWork& work, const LoadBalancer&
     if (!is_back) compiled.backends.push_back({id.ip, id.port, 0, true});
   }
   std::vector<dataplane::Maglev::Backend> choices;
-  for (const dataplane::Backend& b : compiled.backends) {
+  for (const dataplane::Backend& b : std::span(compiled.backends).first(chosen_count)) {
     choices.push_back({b.ip, b.port, b.is_healthy ? b.weight : std::uint16_t{0}});
   }
   compiled.maglev = dataplane::Maglev(choices);

@@ -51,7 +51,6 @@ class TakenEntries final {
 
 Maglev::Maglev(std::span<const Backend> backends) {
   std::uint64_t heaviest = 0;
-  std::uint64_t shares = 0;
   for (const Backend& b : backends) heaviest = std::max<std::uint64_t>(heaviest, b.weight);
   if (heaviest == 0) return;
   std::vector<Permutation> order;
@@ -61,10 +60,8 @@ Maglev::Maglev(std::span<const Backend> backends) {
     }
     return kTableSizes[std::size(kTableSizes) - 1];
   };
-  for (const Backend& b : backends) shares += b.weight;
-  // A pool of one heavy and many light backends needs entries for the lightest.
-  const std::uint32_t size = table_size_for(
-      std::min<std::uint64_t>(std::max<std::uint64_t>(backends.size(), shares / heaviest), 65'000));
+  // Those with a weight of 0 count too: when one is down, the size must stay.
+  const std::uint32_t size = table_size_for(backends.size());
   for (std::size_t i = 0; i < backends.size(); ++i) {
     const Backend& b = backends[i];
     if (b.weight == 0) continue;
