@@ -377,7 +377,10 @@ flows::TcpVerdict Connections::track(flows::FlowRef ref, const flows::TcpSegment
   if (shared.tcp_state != before) {
     if (desk_ != nullptr) follow_state<Key>(ref.connection());
     shared.timeout_class = class_of(shared.tcp_state);
-    table<Key>().arm(ref.connection(), now + timeout_of(connection));
+    // One that is to end keeps its appointment.
+    if ((shared.flags & flows::kDoomed) == 0) {
+      table<Key>().arm(ref.connection(), now + timeout_of(connection));
+    }
     if (shared.tcp_state == flows::TcpState::kEstablished) {
       table<Key>().clear_embryonic(ref.connection());
     }
