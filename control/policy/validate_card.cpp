@@ -40,7 +40,7 @@ constexpr auto kArguments = std::to_array<Argument>({
     {"counters", Shape::kNumber},
     {"ages", Shape::kNumber},
     {"flow_queues", Shape::kNumber},
-    {"buffers", Shape::kNumber},
+    {"buffers", Shape::kNumber, 0, kMaxWord},
     {"insert_rate", Shape::kNumber},
     {"insert_delay_us", Shape::kNumber},
     {"duplicates", Shape::kFlag},
@@ -97,13 +97,13 @@ std::string unknown(std::string_view name) {
               : "is not known; docs/emudpu.md has all of them";
 }
 
-// "slots=40,idle=spin"
+// "slots=40,idle=spin". As for DPDK, what is empty between commas is nothing.
 template <typename Visit>
 void for_each_argument(std::string_view rest, Visit&& visit) {
   while (true) {
     const std::string_view one = rest.substr(0, rest.find(','));
     const std::string_view name = one.substr(0, one.find('='));
-    visit(name, one.substr(std::min(one.size(), name.size() + 1)));
+    if (!one.empty()) visit(name, one.substr(std::min(one.size(), name.size() + 1)));
     if (one.size() == rest.size()) return;
     rest.remove_prefix(one.size() + 1);
   }
