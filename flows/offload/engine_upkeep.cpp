@@ -87,7 +87,8 @@ void Engine::read_one(Ref ref, Nanos now) {
 
 void Engine::check(Ref ref, Nanos now) {
   Record& r = record(ref);
-  CardCounters counters = r.seen;
+  // Of one that a flush has taken, `last` has what was read before.
+  CardCounters counters = r.state == State::kStuck ? r.last : r.seen;
   if (r.rule.has_handle()) static_cast<void>(card_.read(r.rule, counters));
   const CardCounters more = note_reading(ref, counters, now);
   if (r.state == State::kStuck) r.last = r.seen;  // What has been told is not told again.

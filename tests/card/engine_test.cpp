@@ -174,6 +174,21 @@ TEST_F(EngineWithSlowCard, RemovesBeforeItInserts) {
   EXPECT_LE(card_.inserted.size(), 12u);
 }
 
+// A receipt does not wait for what was ordered behind it. (O11, O14)
+TEST_F(EngineWithSlowCard, GivesAReceiptWhileOthersAreRemoved) {
+  install_at_once(0, 500);
+  for (std::uint32_t slot = 0; slot < 10; ++slot) order(OrderKind::kRemove, slot);
+  order(OrderKind::kBarrier, 0, 7);
+  for (std::uint32_t slot = 10; slot < 500; ++slot) order(OrderKind::kRemove, slot);
+  int turns = 0;
+  while (engine_->conforming_generation() != 7 && turns < 100) {
+    turn();
+    ++turns;
+  }
+  EXPECT_LE(turns, 15);
+  EXPECT_LE(answers_of(AnswerKind::kRemoved), 80u);
+}
+
 // One turn is a few calls, whatever there is to do. (O11)
 TEST_F(EngineWithSlowCard, HasTurnsOfAFewCalls) {
   install(0, 300);
