@@ -144,6 +144,12 @@ class EngineWithSlowCard : public testing::Test {
     card_.call_time = kSlowCall;
     answers_.clear();
   }
+  // At most 100.
+  [[nodiscard]] int turns_until_receipt(std::uint32_t generation) {
+    int turns = 0;
+    for (; engine_->conforming_generation() != generation && turns < 100; ++turns) turn();
+    return turns;
+  }
   [[nodiscard]] unsigned answers_of(AnswerKind kind) const {
     return static_cast<unsigned>(std::count_if(answers_.begin(), answers_.end(),
                                                [&](const Answer& a) { return a.kind == kind; }));
@@ -164,12 +170,7 @@ TEST_F(EngineWithSlowCard, RemovesBeforeItInserts) {
   install(100, 3'000);
   for (std::uint32_t slot = 0; slot < 10; ++slot) order(OrderKind::kRemove, slot);
   order(OrderKind::kBarrier, 0, 7);
-  int turns = 0;
-  while (engine_->conforming_generation() != 7 && turns < 100) {
-    turn();
-    ++turns;
-  }
-  EXPECT_LE(turns, 12);
+  EXPECT_LE(turns_until_receipt(7), 12);
   EXPECT_EQ(answers_of(AnswerKind::kRemoved), 10u);
   EXPECT_LE(card_.inserted.size(), 12u);
 }
@@ -180,12 +181,7 @@ TEST_F(EngineWithSlowCard, GivesAReceiptWhileOthersAreRemoved) {
   for (std::uint32_t slot = 0; slot < 10; ++slot) order(OrderKind::kRemove, slot);
   order(OrderKind::kBarrier, 0, 7);
   for (std::uint32_t slot = 10; slot < 500; ++slot) order(OrderKind::kRemove, slot);
-  int turns = 0;
-  while (engine_->conforming_generation() != 7 && turns < 100) {
-    turn();
-    ++turns;
-  }
-  EXPECT_LE(turns, 15);
+  EXPECT_LE(turns_until_receipt(7), 15);
   EXPECT_LE(answers_of(AnswerKind::kRemoved), 80u);
 }
 
