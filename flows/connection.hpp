@@ -66,7 +66,7 @@ struct alignas(64) Flow {
   FlowKind kind;
   FlowOffload offload;
 
-  // The guards as two words, so that a packet's are compared at once.
+  // The guards by words, so that a packet's are compared at once.
 
   /// generation, then tunnel_source.
   [[nodiscard]] std::uint64_t origin_word() const { return load<std::uint64_t>(&generation); }
