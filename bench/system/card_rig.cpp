@@ -21,6 +21,7 @@
 namespace gannet::bench {
 namespace {
 
+constexpr std::string_view kScenario = "encap";
 constexpr auto kIdlePause = std::chrono::microseconds(10);
 constexpr unsigned kWireSlots = 1'024;
 constexpr unsigned kFrames = 8'191;                   // That the rig may have on the way.
@@ -30,7 +31,7 @@ constexpr std::uint16_t kFirstCutPort = 1'064;
 constexpr std::size_t kInnerPort = 50 + 14 + 20 + 2;  // Of the destination, in a tunnel.
 
 std::string card_policy(bool denies) {
-  std::string text = policy_of(*find_scenario("encap"), PolicyShape{});
+  std::string text = policy_of(*find_scenario(kScenario), PolicyShape{});
   if (!denies) return text;
   const std::string heading = "    egress:\n";
   return text.insert(
@@ -50,7 +51,7 @@ Result<std::unique_ptr<CardRig>> CardRig::create(std::uint32_t connections) {
 
 // \return the name of the ethdev.
 Result<std::string> CardRig::add_wire(const std::string& name) {
-  Wire& wire = wires_[name == "uplink" ? 0 : name == "vm1" ? 1 : 2];
+  Wire& wire = wires_[name == "uplink" ? 0 : 1];
   wire.in = rte_ring_create(("in_" + name).c_str(), kWireSlots, SOCKET_ID_ANY, 0);
   wire.out = rte_ring_create(("out_" + name).c_str(), kWireSlots, SOCKET_ID_ANY, 0);
   if (wire.in == nullptr || wire.out == nullptr) return fail("no memory for the rig's wires");
@@ -65,8 +66,8 @@ Result<std::string> CardRig::add_wire(const std::string& name) {
 
 Result<void> CardRig::open(std::uint32_t connections) {
   control::Diagnostics diagnostics;
-  const std::string text =
-      host_of(connections) + "nic: {type: emulated, uplink: uplink, vfs: [vm1, vm2]}\n";
+  const std::string text = host_of(*find_scenario(kScenario), connections) +
+                           "nic: {type: emulated, uplink: uplink, vfs: [vm1]}\n";
   const std::vector<control::Source> sources{
       {std::make_shared<control::SourceFile>("host", text), false}};
   const auto host = control::load_host_config(sources, diagnostics);

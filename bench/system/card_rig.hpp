@@ -64,7 +64,7 @@ class CardRig final {
   [[nodiscard]] Result<void> open_switch(std::uint32_t connections);
   [[nodiscard]] Result<std::string> add_wire(const std::string& name);
 
-  std::array<Wire, 3> wires_;  // uplink, vm1, vm2.
+  std::array<Wire, 2> wires_;  // uplink, vm1.
   rte_mempool* pool_ = nullptr;
   control::HostConfig host_;
   std::optional<control::EmulatedCard> card_;

@@ -57,7 +57,7 @@ Result<void> Rig::open() {
   control::Diagnostics diagnostics;
   const std::uint32_t capacity = config_.capacity != 0 ? config_.capacity : config_.flow_count + 64;
   const std::vector<control::Source> sources{
-      {std::make_shared<control::SourceFile>("host", host_of(capacity)), false}};
+      {std::make_shared<control::SourceFile>("host", host_of(config_.scenario, capacity)), false}};
   const auto host = control::load_host_config(sources, diagnostics);
   if (host) control::validate(*host, diagnostics);
   if (!host || diagnostics.has_errors()) {

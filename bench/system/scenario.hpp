@@ -45,8 +45,9 @@ struct PolicyShape {
 /// The first packet of a flow, of either protocol; equal numbers are equal flows.
 [[nodiscard]] UdpFlow flow_of(const Scenario& scenario, std::uint32_t number);
 
-/// The host's configuration; ports are made by the rig.
-[[nodiscard]] std::string host_of(std::uint32_t connections);
+/// The configuration of a host with the ports that the scenario needs, and an uplink; they are made
+/// by the rig.
+[[nodiscard]] std::string host_of(const Scenario& scenario, std::uint32_t connections);
 
 inline constexpr unsigned kRemoteHosts = 8;
 [[nodiscard]] Ip4 remote_host(unsigned index);  // Below kRemoteHosts; then comes the gateway.
