@@ -26,6 +26,8 @@ HALVINGS = 7
 SLICE_SECONDS = 0.1
 GENTLE_RATE = 100_000
 PATIENCE_TRIALS = 100
+PATIENCE_SLICES = 4  # Times those that are wanted.
+MOVED_FACTOR = 1.6
 KEYS = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 
 
@@ -64,10 +66,17 @@ def testpmd(_options, socket, folder):
 class Generator(Measurer):
     """gannet-bench as the generator; rates are packets a second, 0 is all it can."""
 
-    def measure_at(self, rate, seconds):
-        self.process.stdin.write(f"{rate} {seconds}\n")
+    def ask(self, line):
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
         return self._read()
+
+    def measure_at(self, rate, seconds):
+        return self.ask(f"{rate} {seconds}")
+
+    def core_round_trip_ns(self):
+        """Of a cache line, to the switch's core, where nothing else may run."""
+        return self.ask("distance")["core_round_trip_ns"]
 
     def wait_for_switch(self):
         """A program that has connected does not yet forward."""
@@ -91,7 +100,6 @@ class Generator(Measurer):
         return lowest
 
 
-
 class Rig:
     """A switch and the generator of its own. The switch runs only while it is measured: the other one has the
     same core."""
@@ -107,7 +115,8 @@ class Rig:
         folder.mkdir()
         socket = folder / "memif.sock"
         with Generator("latency-generator", "--socket", socket, "--there", files[0], "--back", files[1],
-                       "--core", GENERATOR_CORE) as generator, start_switch(options, socket, folder) as switch:
+                       "--core", GENERATOR_CORE, "--switch-core", CORE) as generator, \
+             start_switch(options, socket, folder) as switch:
             rig = cls(switch, generator)
             generator.wait_for_switch()
             switch.send_signal(signal.SIGSTOP)
@@ -127,9 +136,9 @@ class Rig:
             self.highest.append(self.generator.highest_rate())
         return self.highest[-1]
 
-    def measure_slice(self, load, rate):
+    def measure_slice(self, rate):
         with self.running():
-            self.slices.setdefault(load, []).append(self.generator.measure_at(rate, SLICE_SECONDS))
+            return self.generator.measure_at(rate, SLICE_SECONDS)
 
 
 def capture(scenario, flows, folder):
@@ -138,47 +147,72 @@ def capture(scenario, flows, folder):
         return run.ready["there"], run.ready["back"]
 
 
+def have_moved(before_ns, now_ns):
+    """Whether the cores are another distance apart: the host of a virtual machine moves them."""
+    return max(before_ns, now_ns) > MOVED_FACTOR * min(before_ns, now_ns)
+
+
+def measure_load(load, slices, ours, theirs):
+    """So many slices of both switches at a share of Gannet's highest rate, as it is for the distance between the
+    cores that they are measured at. \return those distances, as round trips in ns."""
+    round_trips = []
+    rate, searched_at = 0, 0
+    for attempt in range(PATIENCE_SLICES * slices):
+        # Both switches stand still now, as they have to.
+        before = ours.generator.core_round_trip_ns()
+        if not rate or have_moved(searched_at, before):
+            rate, searched_at = load * ours.search_highest(), before
+        # None is always the one that follows the other.
+        order = (ours, theirs) if attempt % 2 == 0 else (theirs, ours)
+        found = [(rig, rig.measure_slice(rate)) for rig in order]
+        if have_moved(searched_at, ours.generator.core_round_trip_ns()):
+            continue
+        for rig, one in found:
+            rig.slices.setdefault(load, []).append(one)
+        round_trips.append(before)
+        if len(round_trips) == slices:
+            return round_trips
+    raise BenchError("the machine's cores do not stay where they are")
+
+
 def measure_round(options, loads, files, folder):
-    """Both switches at shares of Gannet's highest rate, slice by slice. \return what was found of each."""
+    """Both switches at shares of Gannet's highest rate. \return what was found of each, and the distances of the
+    cores by load."""
+    slices = max(1, round(options.seconds / SLICE_SECONDS))
     with Rig.started(gannet, options, files, folder / "gannet") as ours, \
          Rig.started(testpmd, options, files, folder / "testpmd") as theirs:
         theirs.search_highest()
-        for load in loads:
-            rate = load * ours.search_highest()  # Of now: a virtual machine's cores move.
-            for number in range(max(1, round(options.seconds / SLICE_SECONDS))):
-                # None is always the one that follows the other.
-                for rig in (ours, theirs) if number % 2 == 0 else (theirs, ours):
-                    rig.measure_slice(load, rate)
-    return ours, theirs
+        return ours, theirs, {load: measure_load(load, slices, ours, theirs) for load in loads}
 
 
 def run(options):
     loads = options.load or LOADS
     rounds = options.rounds or (3 if options.quick else 5)
     reserve_huge_pages(MEMORY_MIB)
-    pairs = []
+    found = []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         files = capture(options.scenario, options.flows, folder)
         for number in range(rounds):
             progress(f"latency: {options.scenario}, round {number + 1} of {rounds}")
             (folder / str(number)).mkdir()
-            pairs.append(measure_round(options, loads, files, folder / str(number)))
-    return [row(options, load, pairs) for load in loads]
+            found.append(measure_round(options, loads, files, folder / str(number)))
+    return [row(options, load, found) for load in loads]
 
 
-def row(options, load, pairs):
+def row(options, load, found):
     """Medians of the slices of all rounds: a machine that stands still for a millisecond now and then would
     else be all that is seen. The longest time and the histogram are of all packets."""
-    slices = [[one for pair in pairs for one in pair[i].slices[load]] for i in (0, 1)]
+    slices = [[one for of_round in found for one in of_round[i].slices[load]] for i in (0, 1)]
 
     def median(which, key):
         return statistics.median(one[key] for one in slices[which])
 
     result = {"scenario": options.scenario, "flows": options.flows, "load": load}
     for i, key in enumerate(("highest_mpps", "testpmd_highest_mpps")):
-        result[key] = round(statistics.median(rate for pair in pairs for rate in pair[i].highest) / 1e6, 3)
+        result[key] = round(statistics.median(rate for of_round in found for rate in of_round[i].highest) / 1e6, 3)
     result["mpps"] = round(median(0, "packets_per_second") / 1e6, 3)
+    result["core_round_trip_ns"] = round(statistics.median(ns for *_, trips in found for ns in trips[load]))
     for i, prefix in enumerate(("", "testpmd_")):
         result |= {prefix + key: round(median(i, key), 2) for key in KEYS[:-1]}
         result[f"{prefix}max_us"] = round(max(one["max_us"] for one in slices[i]), 2)

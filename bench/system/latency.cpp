@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "bench/system/latency.hpp"
 
+#include "bench/system/core_distance.hpp"
 #include "bench/system/device.hpp"
 #include "bench/system/program.hpp"
 #include "bench/system/throughput.hpp"
@@ -260,6 +261,10 @@ int run_latency_generator(const LatencyConfig& config) {
   pin_to(config.core);
   print({{"ready", true}});
   for (std::string line; std::getline(std::cin, line);) {
+    if (line == "distance") {
+      print({{"core_round_trip_ns", core_round_trip_ns(config.switch_core)}});
+      continue;
+    }
     for (unsigned i = 0; i < 1'000 && !generator.is_connected(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }

@@ -19,6 +19,7 @@ struct LatencyConfig {
   std::string there;   // Capture files of what the generator sends, by direction.
   std::string back;
   unsigned core = 1;
+  unsigned switch_core = 1;  // As the generator has to know it.
 };
 
 /// The switch: opens the connections, writes the capture files, plugs in the memif ports as client
@@ -27,7 +28,8 @@ struct LatencyConfig {
 
 /// The generator. For each line of standard input, which is a rate in packets a second of both
 /// directions together, or 0 for as many as possible, and for how many seconds, sends so and prints
-/// what came back. Its packets are evenly spaced, and what it was too late for is not sent.
+/// what came back. Its packets are evenly spaced, and what it was too late for is not sent. For a
+/// line "distance", while the switch stands still, prints how far its core is.
 /// \return exit status.
 [[nodiscard]] int run_latency_generator(const LatencyConfig& config);
 

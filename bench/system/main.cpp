@@ -112,6 +112,7 @@ CLI::App* add_latency_switch(CLI::App& app, Options& options) {
 CLI::App* add_latency_generator(CLI::App& app, Options& options) {
   CLI::App* const sub = app.add_subcommand("latency-generator", "sends, receives and takes times");
   add_latency(*sub, options);
+  sub->add_option("--switch-core", options.latency.switch_core, "whose distance is asked for");
   sub->add_option("--there", options.latency.there, "capture file")->required();
   sub->add_option("--back", options.latency.back, "capture file")->required();
   return sub;
