@@ -432,7 +432,8 @@ void FastPath::depart_row(const Burst& burst, const Slot* first, const Slot* end
     packet->pkt_len = out.bytes;
     const std::uint16_t port = slot->way.hop->port;
     if (port != lane.port) [[unlikely]] {
-      lane = transmitter_.change_lane(lane, port, burst.port.index);
+      transmitter_.close_lane(lane, burst.port.index);
+      lane = transmitter_.open_lane(port);
       if (lane.port != port) {
         transmitter_.send(port, packet, burst.port.index, burst.now);
         continue;
@@ -452,14 +453,15 @@ unsigned FastPath::forward_row(const Burst& burst, unsigned begin) {
 }
 
 unsigned FastPath::forward_until_slow(const Burst& burst, unsigned i) {
-  while (i < burst.count) {
-    const Shape shape = slots_[i].shape;
-    if (shape == Shape::kOdd) break;
-    i = shape == Shape::kV4 ? forward_row<flows::Ip4Key>(burst, i)
-                            : forward_row<flows::Ip6Key>(burst, i);
-    if (i < burst.count && slots_[i].shape == shape) break;  // It has been refused.
+  // Nearly always there is one row, and that is all.
+  for (;;) {
+    i = forward_row<flows::Ip4Key>(burst, i);
+    if (i == burst.count) [[likely]]
+      return i;
+    if (slots_[i].shape != Shape::kV6) return i;  // Odd, or it has been refused.
+    i = forward_row<flows::Ip6Key>(burst, i);
+    if (i == burst.count || slots_[i].shape != Shape::kV4) return i;
   }
-  return i;
 }
 
 }  // namespace gannet::dataplane

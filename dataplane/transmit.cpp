@@ -14,26 +14,6 @@ Transmitter::Transmitter(std::vector<PortContext>& ports, std::uint16_t worker, 
       worker_(worker),
       mailbox_(mailbox) {}
 
-Transmitter::Lane Transmitter::change_lane(Lane lane, std::uint16_t port,
-                                           std::uint16_t ingress_port) {
-  close_lane(lane, ingress_port);
-  if (!is_open(port)) return {};
-  Queue& queue = queues_[port];
-  if (queue.count > kBurst - kLaneRoom) flush_port(port);
-  return {queue.packets + queue.count, 0, port};
-}
-
-void Transmitter::close_lane(Lane lane, std::uint16_t ingress_port) {
-  if (lane.port == kNoLane) return;
-  const auto port = static_cast<std::uint16_t>(lane.port);
-  Queue& queue = queues_[port];
-  const auto count = static_cast<unsigned>(lane.end - queue.packets) - queue.count;
-  if (count == 0) return;
-  queue.add(count, lane.bytes, ingress_port);
-  list(queue, port);
-  if (queue.count == kBurst) flush_port(port);  // push() counts on room for one more.
-}
-
 void Transmitter::send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port,
                                  Nanos now) {
   if (port >= ports_.size()) return drop(packet, ingress_port, DropReason::no_output_port);
@@ -68,7 +48,7 @@ void Transmitter::hand_over(rte_mbuf* packet, std::uint16_t ingress_port, std::u
   ports_[ingress_port].counters->handed_over_packets.add(1);
 }
 
-void Transmitter::flush() {
+void Transmitter::flush_busy_ports() {
   for (unsigned i = 0; i < busy_count_; ++i) {
     flush_port(busy_ports_[i]);
     queues_[busy_ports_[i]].is_listed = false;
@@ -83,21 +63,23 @@ void Transmitter::flush_port(std::uint16_t port) {
   if (tap_ != nullptr) [[unlikely]] {
     tap_->see(port, CaptureSide::kSent, queue.packets, queue.count, now_);
   }
-  const auto sent = rte_eth_tx_burst(out.ethdev, out.queue, queue.packets,
-                                     static_cast<std::uint16_t>(queue.count));
-  std::uint64_t bytes = queue.bytes;
-  for (unsigned i = sent; i < queue.count; ++i) bytes -= queue.packets[i]->pkt_len;
+  const unsigned sent = rte_eth_tx_burst(out.ethdev, out.queue, queue.packets,
+                                         static_cast<std::uint16_t>(queue.count));
+  if (queue.run_count == 1 && sent == queue.count) [[likely]] {
+    ports_[queue.runs[0].ingress_port].counters->forwarded_packets.add(sent);
+  } else {
+    settle(queue, sent);
+  }
   out.counters->tx_packets.add(sent);
-  out.counters->tx_bytes.add(bytes);
-  settle(queue, sent);
+  out.counters->tx_bytes.add(queue.bytes);
   queue.count = 0;
   queue.run_count = 0;
   queue.bytes = 0;
 }
 
 // Counts the packets of a queue for the ports that they came in by: those that were sent, the first
-// ones, and the others as dropped.
-void Transmitter::settle(const Queue& queue, unsigned sent) {
+// ones, and the others as dropped; the queue's bytes are then those of the former.
+void Transmitter::settle(Queue& queue, unsigned sent) {
   unsigned i = 0;
   for (unsigned r = 0; r < queue.run_count; ++r) {
     const auto [ingress_port, end] = queue.runs[r];
@@ -106,7 +88,10 @@ void Transmitter::settle(const Queue& queue, unsigned sent) {
       ports_[ingress_port].counters->forwarded_packets.add(sent_end - i);
       i = sent_end;
     }
-    for (; i < end; ++i) drop(queue.packets[i], ingress_port, DropReason::tx_full);
+    for (; i < end; ++i) {
+      queue.bytes -= queue.packets[i]->pkt_len;
+      drop(queue.packets[i], ingress_port, DropReason::tx_full);
+    }
   }
 }
 

@@ -46,11 +46,27 @@ class Transmitter final {
   static constexpr std::uint32_t kNoLane = 0xffff'ffff;
   static constexpr unsigned kLaneRoom = kBurst / 2;  // At least FastPath::kBurst.
 
-  /// Closes a lane, with packets that came in by `ingress_port`, and opens that of another port.
-  /// \return none if each packet to it has to be looked at: send() does that. While a lane is open
-  /// nothing else is sent to its port.
-  [[nodiscard]] Lane change_lane(Lane lane, std::uint16_t port, std::uint16_t ingress_port);
-  void close_lane(Lane lane, std::uint16_t ingress_port);
+  /// \return none if each packet to the port has to be looked at: send() does that. While a lane is
+  /// open nothing else is sent to its port.
+  [[nodiscard, gnu::always_inline]] Lane open_lane(std::uint16_t port) {
+    if (!is_open(port)) [[unlikely]]
+      return {};
+    Queue& queue = queues_[port];
+    if (queue.count > kBurst - kLaneRoom) [[unlikely]]
+      flush_port(port);
+    return {queue.packets + queue.count, 0, port};
+  }
+  /// Closes a lane, whose packets came in by `ingress_port`.
+  [[gnu::always_inline]] void close_lane(const Lane& lane, std::uint16_t ingress_port) {
+    if (lane.port == kNoLane) [[unlikely]]
+      return;
+    Queue& queue = queues_[lane.port];
+    const auto count = static_cast<unsigned>(lane.end - queue.packets) - queue.count;
+    if (count == 0) [[unlikely]]
+      return;
+    queue.add(count, lane.bytes, ingress_port);
+    list(queue, static_cast<std::uint16_t>(lane.port));
+  }
 
   /// Frees a packet and counts why.
   void drop(rte_mbuf* packet, std::uint16_t ingress_port, DropReason reason) {
@@ -62,7 +78,9 @@ class Transmitter final {
   void hand_over(rte_mbuf* packet, std::uint16_t ingress_port, std::uint16_t owner);
 
   /// Gives everything gathered to the ports.
-  void flush();
+  void flush() {
+    if (busy_count_ != 0) flush_busy_ports();
+  }
 
   /// Shows what leaves to a tap as well; null: to none. `now` is what the packets are stamped with.
   void set_tap(CaptureTap* tap) { tap_ = tap; }
@@ -102,10 +120,11 @@ class Transmitter final {
   [[gnu::always_inline]] void push(std::uint16_t port, rte_mbuf* packet,
                                    std::uint16_t ingress_port) {
     Queue& queue = queues_[port];
+    if (queue.count == kBurst) [[unlikely]]
+      flush_port(port);
     queue.packets[queue.count] = packet;
     queue.add(1, packet->pkt_len, ingress_port);
     list(queue, port);
-    if (queue.count == kBurst) flush_port(port);
   }
   void list(Queue& queue, std::uint16_t port) {
     if (queue.is_listed) return;
@@ -113,8 +132,9 @@ class Transmitter final {
     busy_ports_[busy_count_++] = port;
   }
   void send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint16_t ingress_port, Nanos now);
+  void flush_busy_ports();
   void flush_port(std::uint16_t port);
-  void settle(const Queue& queue, unsigned sent);
+  [[gnu::cold, gnu::noinline]] void settle(Queue& queue, unsigned sent);
 
   std::vector<PortContext>& ports_;
   std::vector<Queue> queues_;              // By port.

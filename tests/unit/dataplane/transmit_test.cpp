@@ -85,7 +85,7 @@ TEST_F(Transmit, ALaneLeavesRoomForWhatComesBehindIt) {
   Transmitter transmitter(ports_, 0, {});
   for (unsigned before = 0; before <= Transmitter::kBurst; ++before) {
     for (unsigned i = 0; i < before; ++i) transmitter.send(0, packet(), 0, 0);
-    auto lane = transmitter.change_lane({}, 0, 1);
+    auto lane = transmitter.open_lane(0);
     ASSERT_EQ(lane.port, 0u);
     for (unsigned i = 0; i < Transmitter::kLaneRoom; ++i) lane.push(packet(), kBytes);
     transmitter.close_lane(lane, 1);
@@ -129,10 +129,10 @@ TEST_F(Transmit, WhatIsRefusedCountsWhereItCameIn) {
 
 TEST_F(Transmit, WhoseQueueAnotherHasGetsNoLane) {
   Transmitter transmitter(ports_, 0, {});
-  EXPECT_EQ(transmitter.change_lane({}, 1, 0).port, Transmitter::kNoLane);
-  EXPECT_EQ(transmitter.change_lane({}, 7, 0).port, Transmitter::kNoLane);
+  EXPECT_EQ(transmitter.open_lane(1).port, Transmitter::kNoLane);
+  EXPECT_EQ(transmitter.open_lane(7).port, Transmitter::kNoLane);
   ports_[0].bytes_per_second = 1'000;
-  EXPECT_EQ(transmitter.change_lane({}, 0, 0).port, Transmitter::kNoLane);
+  EXPECT_EQ(transmitter.open_lane(0).port, Transmitter::kNoLane);
 }
 
 }  // namespace
