@@ -30,12 +30,15 @@ std::uint8_t tos_of(const std::uint8_t* ip, bool is_v4) {
 // slow path counts them.
 bool has_bad_checksum(const rte_mbuf* packet) {
   const std::uint64_t flags = packet->ol_flags;
-  constexpr std::uint64_t kBad =
-      RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD | RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
+  constexpr std::uint64_t kBad = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD |
+                                 RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD |
+                                 RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
   if ((flags & kBad) == 0) [[likely]]
     return false;
-  // With its "good" bit too each of them means that the card does not know.
-  return (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
+  // With its "good" bit too each of them means that the card does not know; the outer IP header's
+  // has none.
+  return (flags & RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD) != 0 ||
+         (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
          (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD ||
          (flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK) == RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
 }

@@ -205,8 +205,10 @@ rte_mbuf* Asic::copy_for(const RxQueue& queue, const rte_mbuf* packet) const {
     copy = rte_pktmbuf_copy(packet, queue.pool, 0, UINT32_MAX);
     if (copy == nullptr) return nullptr;
   }
-  copy->ol_flags = packet->ol_flags & (RTE_MBUF_F_RX_FDIR | RTE_MBUF_F_RX_FDIR_ID |
-                                       RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
+  copy->ol_flags =
+      packet->ol_flags & (RTE_MBUF_F_RX_FDIR | RTE_MBUF_F_RX_FDIR_ID | RTE_MBUF_F_RX_IP_CKSUM_MASK |
+                          RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD |
+                          RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK);
   copy->hash.fdir.hi = packet->hash.fdir.hi;
   copy->port = queue.port_id;
   return copy;

@@ -143,13 +143,15 @@ void PacketEditor::copy(FieldId to, FieldId from) {
 
 void note_checksums(const rte_mbuf& packet, ParsedPacket& parsed) {
   const std::uint64_t flags = packet.ol_flags;
-  constexpr std::uint64_t kBad =
-      RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD | RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
+  constexpr std::uint64_t kBad = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD |
+                                 RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD |
+                                 RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
   if ((flags & kBad) == 0) [[likely]]
     return;
-  // With its "good" bit too each of them means that the driver does not know. Which layer it is
-  // about differs from driver to driver: it is held against all.
-  const bool is_l3_bad = (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD;
+  // With its "good" bit too each of them means that the driver does not know; the outer IP header's
+  // has none. Which layer it is about differs from driver to driver: it is held against all.
+  const bool is_l3_bad = (flags & RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD) != 0 ||
+                         (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD;
   const bool is_l4_bad =
       (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD ||
       (flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK) == RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;

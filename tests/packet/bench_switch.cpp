@@ -253,6 +253,7 @@ bool BenchSwitch::send(const std::string& port, const Bytes& frame, const FrameF
   } while (at < frame.size());
   if (form.has_bad_l4_checksum) packet->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
   if (form.has_bad_ip_checksum) packet->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
+  if (form.has_bad_outer_ip_checksum) packet->ol_flags |= RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD;
   before_enqueue();
   if (rte_ring_enqueue(to->rx, packet) == 0) {
     ++to->sent;

@@ -44,6 +44,7 @@ struct FrameForm {
   unsigned segment_bytes = 0;  // In buffers of so many bytes each; 0: in one.
   bool has_bad_l4_checksum = false;
   bool has_bad_ip_checksum = false;
+  bool has_bad_outer_ip_checksum = false;
 };
 
 class BenchSwitch final {

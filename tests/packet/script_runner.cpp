@@ -213,6 +213,7 @@ class Runner {
     }
     form.has_bad_l4_checksum = take_flag(words, "bad-l4");
     form.has_bad_ip_checksum = take_flag(words, "bad-ip");
+    form.has_bad_outer_ip_checksum = take_flag(words, "bad-outer-ip");
     if (!words.empty()) return fail(fmt::format("send: what is '{}'?", words.front()));
     for (std::uint64_t i = 0; i < step.count; ++i) {
       const auto frame = build_packet(step.text, vocabulary_);
