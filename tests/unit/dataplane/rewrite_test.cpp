@@ -156,6 +156,40 @@ TEST(Rewrite, V1TunnelHeadersAreAsTheRfcHasThem) {
   EXPECT_EQ(room, expected);
 }
 
+// R26: inside a subnet the inner Ethernet header is the sender's.
+TEST(Rewrite, R26ATunnelMayLeaveTheInnerMacsAsTheyAre) {
+  const auto inner = [] {
+    return Packet().eth(kA, kB).ip("10.0.0.1"_ip, "10.0.0.2"_ip, {.tos = 0xb9}).udp(1, 2);
+  };
+  const Mac up = "02:00:00:00:01:01"_mac;
+  const Mac peer = "02:00:00:00:01:02"_mac;
+  const auto hop = flows::make_tunnel_hop(0, 1, up, "192.0.2.11"_ip4, "192.0.2.12"_ip4, 4789, 5001,
+                                          "02:00:0a:0a:02:14"_mac, "02:67:6e:74:00:01"_mac,
+                                          packet::kEtherTypeIpv4);
+  constexpr std::size_t kAround = 64;
+  const Bytes around(kAround, 0xee);
+  const Bytes frame = inner().bytes();
+  Bytes room(kAround + packet::kVxlanOverIpv4Bytes, 0xee);
+  room.insert(room.end(), frame.begin(), frame.end());
+  room.insert(room.end(), around.begin(), around.end());
+  encapsulate(room.data() + kAround + packet::kVxlanOverIpv4Bytes,
+              static_cast<std::uint32_t>(frame.size()), hop, Be16(50'000), 0xb9, peer.raw(), false);
+  const Bytes tunnelled =
+      Packet()
+          .eth(up, peer)
+          .ip("192.0.2.11"_ip, "192.0.2.12"_ip, {.ttl = 64, .tos = 0xb9, .dont_fragment = true})
+          .udp_without_checksum(50'000, 4789)
+          .vxlan(5001)
+          .eth(kA, kB)
+          .ip("10.0.0.1"_ip, "10.0.0.2"_ip, {.tos = 0xb9})
+          .udp(1, 2)
+          .bytes();
+  Bytes expected = around;
+  expected.insert(expected.end(), tunnelled.begin(), tunnelled.end());
+  expected.insert(expected.end(), around.begin(), around.end());
+  EXPECT_EQ(room, expected);
+}
+
 // V27: RFC 6040, figure 4.
 TEST(Rewrite, V27EcnAtTheEndOfATunnel) {
   constexpr int kDrop = -1;
