@@ -6,9 +6,11 @@ mean anything, because a machine's speed drifts.
 """
 
 import argparse
+import contextlib
 import pathlib
 import platform
 import re
+import signal
 import sys
 import time
 
@@ -18,7 +20,6 @@ import instructions
 import latency
 import micro
 import offload
-import plots
 import report
 import swap
 import throughput
@@ -27,6 +28,12 @@ import throughput
 BENCHMARKS = {module.__name__: module
               for module in (throughput, report, instructions, latency, connections, swap, offload, micro)}
 EXIT_USAGE = 64
+EXIT_BY_SIGNAL = 128
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(BaseException):
+    """A signal asks us to end: raised where we are, so that all that is open closes itself."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,17 +84,18 @@ def run_one(name, options, folder):
     common.progress(f"{name}: took {time.monotonic() - started:.0f} s")
     print(common.table(rows), flush=True)
     common.write_json(folder / f"{name}.json", rows)
+    import plots  # What draws takes long to load. pylint: disable=import-outside-toplevel
     plots.draw(name, rows, folder)
     return rows
 
 
-def main():
-    chosen, plan = parse(sys.argv[1:])
+def main(arguments):
+    chosen, plan = parse(arguments)
     folder = common.RESULTS / f"{chosen.what or 'all'}-{time.strftime('%Y-%m-%d-%H%M%S')}"
     summary = [f"# Gannet's benchmarks on {machine()}, {time.strftime('%Y-%m-%d')}"]
     found = []
     has_failed = False
-    with common.huge_pages_as_before():
+    with common.machine_as_before():
         for name, options in plan.items():
             rows = run_one(name, options, folder)
             has_failed |= rows is None
@@ -101,5 +109,25 @@ def main():
     return 1 if has_failed else 0
 
 
+def end_by(number, _frame):
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)  # Nothing keeps us from tidying up.
+    raise Ended(number)
+
+
+def program(arguments):
+    """main() that signals end in an orderly way. \return the exit status."""
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup wants it.
+            signal.signal(number, end_by)
+    try:
+        return main(arguments)
+    except Ended as ended:
+        number = ended.args[0]
+        with contextlib.suppress(OSError):  # The terminal may be gone.
+            print(f"./run bench: ended by {signal.Signals(number).name}", file=sys.stderr)
+        return EXIT_BY_SIGNAL + number
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program(sys.argv[1:]))

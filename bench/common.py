@@ -12,9 +12,11 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BENCH = ROOT / "build" / "bin" / "gannet-bench"
+BUILD = pathlib.Path(os.environ.get("GANNET_BUILD", ROOT / "build"))
+BENCH = BUILD / "bin" / "gannet-bench"
 RESULTS = ROOT / "bench" / "results"
 HUGE_PAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
+LEAST_HUGE_MIB = 1_024
 CORE = 1
 
 
@@ -47,21 +49,48 @@ def add_rounds(parser, usual, quick=3):
     parser.add_argument("--rounds", type=whole(1, 1_000), help=f"{usual}, or {quick} if quick")
 
 
+def huge_pages_mib():
+    """What all programs have of huge pages of 2 MiB."""
+    try:
+        return int(HUGE_PAGES.read_text()) * 2
+    except OSError:
+        return 0  # A kernel without.
+
+
+def may_have_huge_pages():
+    """Whether they can be reserved, or enough for the small measurements are there already."""
+    return os.access(HUGE_PAGES, os.W_OK) or huge_pages_mib() >= LEAST_HUGE_MIB
+
+
+def end_children():
+    """Kills what is left of the programs that we started: a signal may come while one is started or stopped."""
+    for child in pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(int(child), signal.SIGKILL)
+            os.waitpid(int(child), 0)
+
+
 @contextlib.contextmanager
-def huge_pages_as_before():
-    """Gives back afterwards what has been reserved."""
-    before = HUGE_PAGES.read_text()
+def machine_as_before():
+    """Afterwards no program of ours is left, and huge pages are as many as they were."""
+    before_mib = huge_pages_mib()
     try:
         yield
     finally:
-        HUGE_PAGES.write_text(before)
+        end_children()
+        if huge_pages_mib() != before_mib:
+            HUGE_PAGES.write_text(str(before_mib // 2))
 
 
 def reserve_huge_pages(mib):
-    """Huge pages of 2 MiB for all programs; more are reserved if too few are there."""
-    if int(HUGE_PAGES.read_text()) * 2 < mib:
+    """Huge pages for all programs; more are reserved if too few are there."""
+    if huge_pages_mib() >= mib:
+        return
+    try:
         HUGE_PAGES.write_text(str((mib + 1) // 2))
-    if int(HUGE_PAGES.read_text()) * 2 < mib:
+    except OSError as error:
+        raise BenchError(f"{mib} MiB of huge pages are needed and may not be reserved: {error.strerror}") from error
+    if huge_pages_mib() < mib:
         raise BenchError(f"{mib} MiB of huge pages are needed, which the machine does not have free")
 
 
@@ -76,12 +105,19 @@ class Measurer:
     def __init__(self, *arguments):
         self.process = subprocess.Popen([str(a) for a in (BENCH, *arguments)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
-        self.ready = self._read()
+        try:
+            self.ready = self._read()
+        except BaseException:
+            stop(self.process, signal.SIGTERM)
+            raise
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
+        if error:  # It may be busy for long, or stand still: it is not asked.
+            stop(self.process, signal.SIGTERM)
+            return
         self.process.stdin.close()
         try:
             self.process.wait(30)
@@ -91,19 +127,26 @@ class Measurer:
 
     def _read(self):
         line = self.process.stdout.readline()
-        if not line:
+        if not line.endswith("\n"):
             raise BenchError("gannet-bench ended early")
         return json.loads(line)
 
-    def measure(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+    def ask(self, line):
+        try:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError as error:
+            raise BenchError("gannet-bench ended early") from error
         return self._read()
+
+    def measure(self):
+        return self.ask("")
 
 
 def stop(process, how=signal.SIGINT, patience_s=20):
-    """Ends a program that we started, at last by force."""
+    """Ends a program that we started, at last by force; also one that stands still."""
     process.send_signal(how)
+    process.send_signal(signal.SIGCONT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=patience_s)
     if process.poll() is None:

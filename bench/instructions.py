@@ -9,6 +9,7 @@ sending; `worker` is what the loop does for each burst.
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 
@@ -52,7 +53,7 @@ def run(options):
         switch.process.stdin.write("\n")
         switch.process.stdin.flush()
         by_function = step_through_turn(switch.process, pathlib.Path(folder) / "counts.json")
-        stop(switch.process)
+        stop(switch.process, signal.SIGTERM)
     totals = dict.fromkeys(STEPS, 0)
     for function, count in by_function.items():
         step = next((step for step, name in STEPS.items() if name in function), None)

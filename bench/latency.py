@@ -66,11 +66,6 @@ def testpmd(_options, socket, folder):
 class Generator(Measurer):
     """gannet-bench as the generator; rates are packets a second, 0 is all it can."""
 
-    def ask(self, line):
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
-        return self._read()
-
     def measure_at(self, rate, seconds):
         return self.ask(f"{rate} {seconds}")
 

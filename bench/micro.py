@@ -6,9 +6,9 @@ import pathlib
 import subprocess
 import tempfile
 
-from common import CORE, ROOT, BenchError, progress, reserve_huge_pages
+from common import BUILD, CORE, BenchError, progress, reserve_huge_pages
 
-MICRO = ROOT / "build" / "bench" / "gannet-micro"
+MICRO = BUILD / "bench" / "gannet-micro"
 TABLE_MIB = 3_600  # Of 10 million connections.
 NS = {"ns": 1, "us": 1e3, "ms": 1e6}
 

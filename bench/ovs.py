@@ -130,9 +130,7 @@ class Ovs:
 
     def close(self):
         for process in reversed(self.processes):
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                stop(process, signal.SIGTERM)
+            stop(process, signal.SIGTERM)
 
     def _run(self, *command, stdin=None):
         done = subprocess.run([str(c) for c in command], env=self.env, input=stdin, text=True, timeout=120,
