@@ -7,11 +7,14 @@ mean anything, because a machine's speed drifts.
 
 import argparse
 import contextlib
+import errno
+import os
 import pathlib
 import platform
 import re
 import signal
 import sys
+import tempfile
 import time
 
 import common
@@ -43,9 +46,26 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"./run bench: {message}; --help lists what there is\n")
 
 
-def add_common_options(parser):
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements")
-    parser.add_argument("--json", type=pathlib.Path, help="file for the rows")
+def json_file(text):
+    """The type of --json: a file that can be written, which is tried before anything is measured."""
+    path = pathlib.Path(text)
+    try:
+        if path.is_dir():
+            raise argparse.ArgumentTypeError(f"'{text}' is a folder")
+        if path.exists():
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        else:
+            with tempfile.TemporaryFile(dir=next(above for above in path.absolute().parents if above.exists())):
+                pass
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' cannot be written: {error.strerror}") from error
+    return path
+
+
+def add_common_options(parser, **how):
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements", **how)
+    parser.add_argument("--json", type=json_file, metavar="FILE", help="for the rows", **how)
 
 
 def parse(arguments):
@@ -57,13 +77,14 @@ def parse(arguments):
     for name, module in BENCHMARKS.items():
         parsers[name] = commands.add_parser(name, description=module.__doc__,
                                             help=module.__doc__.partition("\n")[0])
-        add_common_options(parsers[name])
+        # What stands before the name holds as well.
+        add_common_options(parsers[name], default=argparse.SUPPRESS)
         module.add_options(parsers[name])
     chosen = parser.parse_args(arguments)
     if chosen.what:
         return chosen, {chosen.what: chosen}
-    common_arguments = ["--quick"] if chosen.quick else []
-    return chosen, {name: parsers[name].parse_args(common_arguments) for name in BENCHMARKS}
+    return chosen, {name: parsers[name].parse_args([], argparse.Namespace(quick=chosen.quick, json=chosen.json))
+                    for name in BENCHMARKS}
 
 
 def machine():
@@ -91,6 +112,9 @@ def run_one(name, options, folder):
 
 def main(arguments):
     chosen, plan = parse(arguments)
+    if not common.may_have_huge_pages():
+        print("./run bench: huge pages are needed, which only root may reserve", file=sys.stderr)
+        return 1
     folder = common.RESULTS / f"{chosen.what or 'all'}-{time.strftime('%Y-%m-%d-%H%M%S')}"
     summary = [f"# Gannet's benchmarks on {machine()}, {time.strftime('%Y-%m-%d')}"]
     found = []

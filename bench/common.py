@@ -18,18 +18,21 @@ RESULTS = ROOT / "bench" / "results"
 HUGE_PAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 LEAST_HUGE_MIB = 1_024
 CORE = 1
+AGAIN = "; may be repeated"
 
 
 class BenchError(Exception):
     """A program of the benchmark did not do what it should; the text says what."""
 
 
-def share(text):
-    """An option's number above 0, to 1."""
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) <= 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and at most 1")
+def above_0(highest):
+    """The type of an option that is a number above 0."""
+    def read(text):
+        with contextlib.suppress(ValueError):
+            if 0 < float(text) <= highest:
+                return float(text)
+        raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and at most {highest}")
+    return read
 
 
 def whole(lowest, highest):
@@ -42,11 +45,16 @@ def whole(lowest, highest):
 
 
 def add_flows(parser, **how):
-    parser.add_argument("--flows", type=whole(1, 1_048_576), **how)
+    again = AGAIN if how.get("action") == "append" else ""
+    parser.add_argument("--flows", type=whole(1, 1_048_576), help=f"1 to 1,048,576{again}", **how)
 
 
 def add_rounds(parser, usual, quick=3):
     parser.add_argument("--rounds", type=whole(1, 1_000), help=f"{usual}, or {quick} if quick")
+
+
+def add_seconds(parser, usual, of_what):
+    parser.add_argument("--seconds", type=above_0(3_600), default=usual, help=f"{of_what}; {usual:g} by default")
 
 
 def huge_pages_mib():

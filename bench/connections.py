@@ -8,7 +8,7 @@ to FIN, 6 packets. Policies of 1,000 and 10,000 rules are measured in turn. Then
 import contextlib
 import statistics
 
-from common import CORE, BenchError, Measurer, add_rounds, progress, reserve_huge_pages
+from common import AGAIN, CORE, BenchError, Measurer, add_rounds, progress, reserve_huge_pages, whole
 
 SCENARIOS = ("forward", "nat", "full")
 PROTOCOLS = ("udp", "tcp")
@@ -18,12 +18,16 @@ FILL = 4_000_000
 RECORD_MIB_PER_MILLION = 300
 
 
+def fill_of(text):
+    return 0 if text == "0" else whole(1_000, 16_000_000)(text)
+
+
 def add_options(parser):
-    parser.add_argument("--scenario", action="append", choices=SCENARIOS)
-    parser.add_argument("--protocol", action="append", choices=PROTOCOLS)
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help=f"{', '.join(SCENARIOS)}{AGAIN}")
+    parser.add_argument("--protocol", action="append", choices=PROTOCOLS, help=f"{', '.join(PROTOCOLS)}{AGAIN}")
     add_rounds(parser, 5)
-    parser.add_argument("--fill", type=int, default=FILL, metavar="CONNECTIONS",
-                        help="size of the table that is filled; 0: none")
+    parser.add_argument("--fill", type=fill_of, default=FILL, metavar="CONNECTIONS",
+                        help="size of the table that is filled, 1,000 to 16,000,000; 0: none")
 
 
 def measure_round(measurer):

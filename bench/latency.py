@@ -14,7 +14,8 @@ import statistics
 import subprocess
 import tempfile
 
-from common import CORE, BenchError, Measurer, add_flows, add_rounds, progress, reserve_huge_pages, share, stop
+from common import (AGAIN, CORE, BenchError, Measurer, above_0, add_flows, add_rounds, add_seconds, progress,
+                    reserve_huge_pages, stop)
 
 GENERATOR_CORE = 0
 LOADS = (0.1, 0.5, 0.9)
@@ -33,10 +34,11 @@ KEYS = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 
 def add_options(parser):
     parser.add_argument("--scenario", choices=("forward", "nat", "lb", "full"), default="full")
-    parser.add_argument("--load", action="append", type=share, help="share of the highest rate, above 0, to 1")
+    parser.add_argument("--load", action="append", type=above_0(1),
+                        help=f"share of the highest rate, above 0, to 1{AGAIN}")
     add_flows(parser, default=FLOWS)
     add_rounds(parser, 5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each switch at each load, in a round")
+    add_seconds(parser, 1.0, "of each switch at each load, in a round")
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ import statistics
 import sys
 import tempfile
 
-from common import (CORE, BenchError, Measurer, add_flows, add_rounds, progress, reserve_huge_pages,
-                    testpmd_mpps, whole)
+from common import (AGAIN, CORE, BenchError, Measurer, add_flows, add_rounds, add_seconds, progress,
+                    reserve_huge_pages, testpmd_mpps, whole)
 from ovs import MAX_FLOWS, Ovs
 
 SCENARIOS = ("forward", "encap", "decap", "nat", "lb", "full")
@@ -25,11 +25,11 @@ def frame_of(text):
 
 
 def add_options(parser):
-    parser.add_argument("--scenario", action="append", choices=SCENARIOS)
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help=f"{', '.join(SCENARIOS)}{AGAIN}")
     add_flows(parser, action="append")
-    parser.add_argument("--frame", action="append", type=frame_of, help="64 to 1518, or imix")
+    parser.add_argument("--frame", action="append", type=frame_of, help=f"64 to 1518, or imix{AGAIN}")
     add_rounds(parser, 5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    add_seconds(parser, 1.0, "of each measurement")
     parser.add_argument("--no-ovs", action="store_true", help="without Open vSwitch")
 
 

@@ -91,3 +91,70 @@ def test_huge_pages_are_written_only_to_change_them(tmp_path, monkeypatch):
         common.reserve_huge_pages(1_025)
         assert file.read_text() == "513"
     assert file.read_text() == "512"
+
+
+@pytest.mark.parametrize("arguments", ["--json {} --quick micro", "micro --json {} --quick", "--quick micro --json {}"])
+def test_common_options_hold_before_and_after_the_name(tmp_path, arguments):
+    chosen, plan = bench.parse(arguments.format(tmp_path / "rows.json").split())
+    assert chosen.json == tmp_path / "rows.json"
+    assert list(plan) == ["micro"] and plan["micro"].quick
+
+
+def test_common_options_hold_for_all(tmp_path):
+    chosen, plan = bench.parse(["--quick", "--json", str(tmp_path / "rows.json")])
+    assert chosen.json and list(plan) == list(bench.BENCHMARKS)
+    assert all(options.quick for options in plan.values())
+    assert not bench.parse([])[1]["micro"].quick and not bench.parse(["micro"])[0].quick
+
+
+def refusal_of(arguments, capsys):
+    """What is said on a usage error, which has to be one line."""
+    with pytest.raises(SystemExit) as ended:
+        bench.parse(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 64 and said.count("\n") == 1
+    return said
+
+
+@pytest.mark.parametrize("arguments", [
+    "throughput --seconds 0", "throughput --seconds nan", "throughput --seconds inf", "latency --seconds -1",
+    "throughput --flows 0", "throughput --frame 1519", "latency --load 1.1", "offload --flows 0",
+    "offload --flows 500001", "offload --inserts 0", "offload --inserts 2000001", "offload --rounds 0",
+    "offload --seconds 0", "connections --fill -1", "connections --fill 999", "connections --fill 16000001"])
+def test_a_number_out_of_range_is_a_usage_error(arguments, capsys):
+    assert arguments.split()[1] in refusal_of(arguments.split(), capsys)
+
+
+def test_numbers_at_the_ends_of_ranges_are_taken():
+    options = bench.parse("offload --flows 1000 --inserts 2000000 --rounds 1 --seconds 0.1".split())[0]
+    assert (options.flows, options.inserts, options.rounds, options.seconds) == (1_000, 2_000_000, 1, 0.1)
+    for fill in (0, 1_000, 16_000_000):
+        assert bench.parse(["connections", "--fill", str(fill)])[0].fill == fill
+
+
+@pytest.mark.parametrize("place", [".", "file/below", "/proc/rows.json", "a" * 300])
+def test_json_that_cannot_be_written_is_a_usage_error(tmp_path, place, capsys):
+    (tmp_path / "file").write_text("")
+    assert "--json" in refusal_of(["--json", str(tmp_path / place), "micro"], capsys)
+
+
+def test_a_try_of_json_leaves_no_trace(tmp_path):
+    (tmp_path / "old").write_text("rows")
+    for place in ("new", "folder/new", "old"):
+        bench.parse(["micro", "--json", str(tmp_path / place)])
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old", "rows")]
+
+
+def test_who_may_not_reserve_huge_pages_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(common, "HUGE_PAGES", tmp_path / "none")
+    assert bench.main(["micro"]) == 1
+    said = capsys.readouterr().err
+    assert "only root" in said and said.count("\n") == 1
+
+
+def test_help_says_what_may_be_repeated(capsys):
+    for name, count in {"throughput": 3, "latency": 1, "connections": 2, "swap": 1, "report": 1}.items():
+        with pytest.raises(SystemExit) as ended:
+            bench.parse([name, "--help"])
+        assert not ended.value.code
+        assert " ".join(capsys.readouterr().out.split()).count("may be repeated") == count
