@@ -72,7 +72,8 @@ def may_have_huge_pages():
 
 def end_children():
     """Kills what is left of the programs that we started: a signal may come while one is started or stopped."""
-    for child in pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+    children = pathlib.Path(f"/proc/self/task/{os.getpid()}/children")  # Not every kernel has it.
+    for child in children.read_text().split() if children.exists() else ():
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(int(child), signal.SIGKILL)
             os.waitpid(int(child), 0)
