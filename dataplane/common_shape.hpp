@@ -142,14 +142,18 @@ class TunnelEnd {
   std::uint64_t address_;
 };
 
-/// A look at the outer headers of a frame from the underlay. All but leads_to() holds only where
-/// that is true.
+/// A look at the outer headers of a frame from the underlay, of kMinIpv4Frame bytes at least.
 class CommonTunnel {
  public:
   explicit CommonTunnel(std::uint8_t* frame) : frame_(frame) {}
 
-  /// Whether the frame, of `size` bytes, is a plain VXLAN packet to `end`.
-  [[nodiscard, gnu::always_inline]] bool leads_to(const TunnelEnd& end, std::uint32_t size) const;
+  /// Whether the frame may be a packet to `end`: if not it is certainly none.
+  [[nodiscard, gnu::always_inline]] bool may_lead_to(const TunnelEnd& end) const {
+    return ((load<std::uint64_t>(&ip().destination) ^ end.address_) & TunnelEnd::kMask) == 0;
+  }
+  /// Whether such a frame, of `size` bytes, is a plain VXLAN packet with a frame in it that may be
+  /// of the common shape. All else holds only where that is true.
+  [[nodiscard, gnu::always_inline]] bool is_plain(std::uint32_t size) const;
 
   [[nodiscard]] Ip4 source() const { return ip().source; }
   [[nodiscard]] std::uint8_t tos() const { return ip().tos; }
@@ -179,12 +183,9 @@ class CommonTunnel {
   std::uint8_t* frame_;
 };
 
-inline bool CommonTunnel::leads_to(const TunnelEnd& end, std::uint32_t size) const {
+inline bool CommonTunnel::is_plain(std::uint32_t size) const {
   if (size < packet::kVxlanOverIpv4Bytes + kMinIpv4Frame) return false;
   if ((load<std::uint32_t>(frame_ + 12) & 0x00ff'ffff) != 0x0045'0008) return false;
-  if (((load<std::uint64_t>(&ip().destination) ^ end.address_) & TunnelEnd::kMask) != 0) {
-    return false;
-  }
   if (ip().protocol != packet::kProtoUdp) return false;
   if ((ip().flags_offset.raw() & kIpv4FragmentBits) != 0) return false;
   if ((vxlan().flags & packet::kVxlanFlagVni) == 0) return false;

@@ -68,7 +68,10 @@ struct FastPath::Reading {
 // may go on with it.
 [[gnu::always_inline]] inline bool FastPath::open_tunnel(Arrival& arrival, Reading& reading) {
   const CommonTunnel tunnel(reading.frame);
-  if (!tunnel.leads_to(arrival.tunnel_end, reading.bytes)) return true;
+  if (!tunnel.may_lead_to(arrival.tunnel_end)) return true;
+  // Else it must not be taken for a packet without a tunnel: those may belong to another worker.
+  if (!tunnel.is_plain(reading.bytes)) [[unlikely]]
+    return false;
   LastTunnel& last = arrival.last_tunnel;
   if (tunnel.vni() != last.vni) [[unlikely]] {
     last.vni = tunnel.vni();
@@ -237,7 +240,8 @@ void FastPath::bring_up(const Burst& burst) {
                                                           const rte_mbuf* packet) {
   PortContext& port = burst.port;
   return port.bytes_per_second != 0 && !burst.is_handed_over &&
-         !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now, kBandwidthBurst);
+         !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now,
+                              port.bandwidth_burst);
 }
 
 struct FastPath::Admission {

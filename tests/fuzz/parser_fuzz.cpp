@@ -71,7 +71,8 @@ void check_frame(std::uint8_t* frame, std::uint32_t size) {
 
 void check_tunnel(std::uint8_t* frame, std::uint32_t size) {
   const dataplane::CommonTunnel tunnel(frame);
-  if (!tunnel.leads_to({kVtep, Be16(packet::kVxlanPort)}, size)) return;
+  if (size < dataplane::kMinIpv4Frame) return;
+  if (!tunnel.may_lead_to({kVtep, Be16(packet::kVxlanPort)}) || !tunnel.is_plain(size)) return;
   packet::Parsed outer;
   GANNET_CHECK(packet::parse(frame, size, outer) == packet::ParseError::kNone);
   GANNET_CHECK(outer.has_l4 && !outer.is_fragment && outer.protocol == packet::kProtoUdp);
