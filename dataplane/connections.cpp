@@ -349,6 +349,12 @@ Admission Connections::refresh(flows::FlowRef ref, const Ingress& in, const Snap
     if (ref.direction() == Direction::kForward && flow.tunnel_source != before.tunnel_source) {
       connection.flows[1].generation = 0;
     }
+    // An ICMP error is no reply, and the first reply has to be seen: it must not find the way
+    // ready.
+    if (!is_reply && ref.direction() == Direction::kReverse &&
+        (connection.shared.flags & flows::kSeenReply) == 0) {
+      flow.generation = 0;
+    }
     if (desk_ != nullptr) desk_->conform(table<Key>(), ref.connection(), policy);
   }
   auto& shared = connection.shared;
