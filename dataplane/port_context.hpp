@@ -8,6 +8,7 @@
 #include "dataplane/stats.hpp"
 #include "dataplane/token_bucket.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace gannet::dataplane {
@@ -25,13 +26,20 @@ struct alignas(64) PortContext {
   std::uint16_t vpc = kNoIndex;                      // Of a VM.
   std::uint64_t mac = 0;  // Mac::raw(): of a VM the only source, of the uplink the destination.
   std::uint64_t bytes_per_second = 0;  // Of the ENI, each way; 0: no limit.
+  Nanos bandwidth_burst = 0;           // How much of that may be saved up.
   TokenBucket rx_bucket;
   TokenBucket tx_bucket;
   PortCounters* counters = nullptr;  // This worker's.
 };
 
-/// How much of an ENI's bandwidth may be saved up: enough for a TCP window's burst, too little to
-/// be felt by others.
-inline constexpr Nanos kBandwidthBurst = 20 * kNanosPerMilli;
+/// How much of an ENI's bandwidth, in bytes a second, may be saved up: enough for a TCP window's
+/// burst, too little to be felt by others; but always two of the largest packets, which would else
+/// never go.
+[[nodiscard]] inline Nanos bandwidth_burst(std::uint64_t bytes_per_second) {
+  constexpr Nanos kBurst = 20 * kNanosPerMilli;
+  constexpr std::uint64_t kLargePackets = 2 * 9'216;
+  if (bytes_per_second == 0) return kBurst;
+  return std::max(kBurst, kLargePackets * kNanosPerSecond / bytes_per_second);
+}
 
 }  // namespace gannet::dataplane

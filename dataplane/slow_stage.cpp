@@ -133,7 +133,8 @@ void SlowStage::process(std::uint16_t port, rte_mbuf* packet, bool is_handed_ove
   }
   PortContext& context = job.port;
   if (!is_handed_over && context.bytes_per_second != 0 &&
-      !context.rx_bucket.take(context.bytes_per_second, packet->pkt_len, now, kBandwidthBurst)) {
+      !context.rx_bucket.take(context.bytes_per_second, packet->pkt_len, now,
+                              context.bandwidth_burst)) {
     transmitter_.drop(packet, port, DropReason::eni_rate_limit);
     return;
   }

@@ -30,7 +30,7 @@ void Transmitter::send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint
     }
     return;
   }
-  if (!out.tx_bucket.take(out.bytes_per_second, packet->pkt_len, now, kBandwidthBurst)) {
+  if (!out.tx_bucket.take(out.bytes_per_second, packet->pkt_len, now, out.bandwidth_burst)) {
     return drop(packet, ingress_port, DropReason::eni_rate_limit);
   }
   push(port, packet, ingress_port);

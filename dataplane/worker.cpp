@@ -202,6 +202,7 @@ void Worker::take_policy(const Snapshot* in_force) {
       port.vpc = eni->vpc;
       port.mac = eni->mac.raw();
       port.bytes_per_second = eni->qos.bytes_per_second;
+      port.bandwidth_burst = bandwidth_burst(port.bytes_per_second);
     } else {
       port.role = PortRole::kNone;
       port.refusal = binding.is_down ? DropReason::eni_down : DropReason::port_has_no_eni;
