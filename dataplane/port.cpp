@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include <rte_bus.h>
 #include <rte_dev.h>
@@ -40,6 +41,16 @@ unsigned usable_queues(const rte_eth_dev_info& info, unsigned worker_count) {
       {worker_count, info.max_rx_queues, info.max_tx_queues, RTE_MAX_QUEUES_PER_PORT});
 }
 
+// The checksums that the device is to check. To virtio's drivers that means that TCP and UDP need
+// none: a guest's packets come without unless they are told that nobody else checks.
+std::uint64_t checksum_offloads(const rte_eth_dev_info& info) {
+  const std::uint64_t offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+  const std::string_view driver(info.driver_name == nullptr ? "" : info.driver_name);
+  const bool is_virtio = driver == "net_vhost" || driver.starts_with("net_virtio");
+  constexpr std::uint64_t kL4 = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+  return is_virtio ? offloads & ~kL4 : offloads;
+}
+
 }  // namespace
 
 Result<Port> Port::open(const PortConfig& config, unsigned worker_count, rte_mempool* pool) {
@@ -72,7 +83,7 @@ Result<void> Port::start(const PortConfig& config, unsigned worker_count, rte_me
       static_cast<std::uint16_t>(config.is_uplink ? usable_queues(info, worker_count) : 1);
 
   rte_eth_conf conf{};
-  conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+  conf.rxmode.offloads = checksum_offloads(info);
   if (queue_count_ > 1) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf =
