@@ -30,6 +30,7 @@ import throughput
 # A benchmark is a module of its name: add_options(parser), and run(options), which returns rows.
 BENCHMARKS = {module.__name__: module
               for module in (throughput, report, instructions, latency, connections, swap, offload, micro)}
+EXIT_SOUND = 3  # To --check-arguments as the first of them, which ./run asks before it builds.
 EXIT_USAGE = 64
 EXIT_BY_SIGNAL = 128
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -76,7 +77,7 @@ def parse(arguments):
     parsers = {}
     for name, module in BENCHMARKS.items():
         parsers[name] = commands.add_parser(name, description=module.__doc__,
-                                            help=module.__doc__.partition("\n")[0])
+                                            help=module.__doc__.partition("\n\n")[0])
         # What stands before the name holds as well.
         add_common_options(parsers[name], default=argparse.SUPPRESS)
         module.add_options(parsers[name])
@@ -111,10 +112,13 @@ def run_one(name, options, folder):
 
 
 def main(arguments):
-    chosen, plan = parse(arguments)
+    is_check = arguments[:1] == ["--check-arguments"]
+    chosen, plan = parse(arguments[is_check:])
     if not common.may_have_huge_pages():
         print("./run bench: huge pages are needed, which only root may reserve", file=sys.stderr)
         return 1
+    if is_check:
+        return EXIT_SOUND
     folder = common.RESULTS / f"{chosen.what or 'all'}-{time.strftime('%Y-%m-%d-%H%M%S')}"
     summary = [f"# Gannet's benchmarks on {machine()}, {time.strftime('%Y-%m-%d')}"]
     found = []

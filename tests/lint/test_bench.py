@@ -160,3 +160,20 @@ def test_help_says_what_may_be_repeated(capsys):
             bench.parse([name, "--help"])
         assert not ended.value.code
         assert " ".join(capsys.readouterr().out.split()).count("may be repeated") == count
+
+
+@pytest.mark.parametrize("arguments, status", [
+    (["--help"], 0), (["micro", "-h"], 0), (["none"], 64), (["offload", "--rounds", "0"], 64)])
+def test_run_neither_installs_nor_builds_for_help_and_usage_errors(arguments, status):
+    done = subprocess.run([tree.ROOT / "run", "bench", *arguments],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == status
+    assert "building" not in done.stderr and "ninja" not in done.stderr
+    assert "BENCHMARK" in done.stdout or "--filter" in done.stdout or done.stderr.count("\n") == 1
+
+
+def test_sound_arguments_go_on(tmp_path, monkeypatch):
+    (tmp_path / "pages").write_text("512")
+    monkeypatch.setattr(common, "HUGE_PAGES", tmp_path / "pages")
+    assert bench.main(["--check-arguments", "micro", "--quick"]) == bench.EXIT_SOUND
+    assert f"status == {bench.EXIT_SOUND})" in tree.text_of("run")
