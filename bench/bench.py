@@ -27,7 +27,7 @@ import report
 import swap
 import throughput
 
-# A benchmark is a module of its name: add_options(parser), and run(options), which returns rows.
+# A benchmark is a module of its name: add_options(parser), and run(options, rows), which appends to rows.
 BENCHMARKS = {module.__name__: module
               for module in (throughput, report, instructions, latency, connections, swap, offload, micro)}
 EXIT_SOUND = 3  # To --check-arguments as the first of them, which ./run asks before it builds.
@@ -95,20 +95,32 @@ def machine():
     return f"{names[0] if names else platform.machine()}, {info.count('processor	:')} cores"
 
 
-def run_one(name, options, folder):
-    """The rows of a benchmark, which are shown, written and drawn; None if it failed."""
+def run_one(name, options, rows, folder):
+    """Measures the rows of a benchmark, which are shown, written and drawn."""
     started = time.monotonic()
-    try:
-        rows = BENCHMARKS[name].run(options)
-    except common.BenchError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return None
+    BENCHMARKS[name].run(options, rows)
     common.progress(f"{name}: took {time.monotonic() - started:.0f} s")
+    if not rows:
+        return
     print(common.table(rows), flush=True)
     common.write_json(folder / f"{name}.json", rows)
     import plots  # What draws takes long to load. pylint: disable=import-outside-toplevel
     plots.draw(name, rows, folder)
-    return rows
+
+
+def summary_of(results):
+    parts = [f"# Gannet's benchmarks on {machine()}, {time.strftime('%Y-%m-%d')}"]
+    for name, rows in results.items():
+        parts.append(f"## {name}")
+        if rows:
+            parts.append(f"```\n{common.table(rows)}\n```")
+        if rows.failed:
+            parts.append("\n".join(["Failed:", "", *(f"- {what}" for what in dict.fromkeys(rows.failed))]))
+    return "\n\n".join(parts) + "\n"
+
+
+def write_all(path, results):
+    common.write_json(path, [row for rows in results.values() for row in rows])
 
 
 def main(arguments):
@@ -120,21 +132,25 @@ def main(arguments):
     if is_check:
         return EXIT_SOUND
     folder = common.RESULTS / f"{chosen.what or 'all'}-{time.strftime('%Y-%m-%d-%H%M%S')}"
-    summary = [f"# Gannet's benchmarks on {machine()}, {time.strftime('%Y-%m-%d')}"]
-    found = []
-    has_failed = False
-    with common.machine_as_before():
-        for name, options in plan.items():
-            rows = run_one(name, options, folder)
-            has_failed |= rows is None
-            found += rows or []
-            shown = "failed" if rows is None else f"```\n{common.table(rows)}\n```"
-            summary.append(f"## {name}\n\n{shown}")
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "summary.md").write_text("\n\n".join(summary) + "\n")
-    common.write_json(chosen.json or folder / "all.json", found)
+    file = chosen.json or folder / "all.json"
+    results = {}
+    try:
+        with common.machine_as_before():
+            for name, options in plan.items():
+                results[name] = common.Rows()
+                run_one(name, options, results[name], folder)
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "summary.md").write_text(summary_of(results))
+    except BaseException:
+        if any(results.values()):
+            write_all(file, results)
+        raise
+    write_all(file, results)
     print(f"tables, JSON and plots are in {folder}", file=sys.stderr)
-    return 1 if has_failed else 0
+    failed = dict.fromkeys(what for rows in results.values() for what in rows.failed)
+    if failed:
+        print(f"./run bench: failed: {'; '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def end_by(number, _frame):

@@ -25,6 +25,23 @@ class BenchError(Exception):
     """A program of the benchmark did not do what it should; the text says what."""
 
 
+class Rows(list):
+    """What a benchmark has found. A row that fails is named, and the others are measured all the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.failed = []
+
+    @contextlib.contextmanager
+    def attempt(self, name):
+        progress(name)
+        try:
+            yield
+        except (BenchError, OSError) as error:
+            self.failed.append(name)
+            print(f"{name}: failed: {error}", file=sys.stderr, flush=True)
+
+
 def above_0(highest):
     """The type of an option that is a number above 0."""
     def read(text):

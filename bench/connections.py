@@ -8,7 +8,7 @@ to FIN, 6 packets. Policies of 1,000 and 10,000 rules are measured in turn. Then
 import contextlib
 import statistics
 
-from common import AGAIN, CORE, BenchError, Measurer, add_rounds, progress, reserve_huge_pages, whole
+from common import AGAIN, CORE, BenchError, Measurer, add_rounds, reserve_huge_pages, whole
 
 SCENARIOS = ("forward", "nat", "full")
 PROTOCOLS = ("udp", "tcp")
@@ -39,7 +39,6 @@ def measure_round(measurer):
 
 def measure(scenario, protocol, rounds):
     """A row for each number of rules: medians of rounds taken in turn."""
-    progress(f"connections: {scenario}, {protocol}")
     reserve_huge_pages(PAGES_PER_MEASURER_MIB * len(RULES))
     with contextlib.ExitStack() as open_measurers:
         measurers = [open_measurers.enter_context(
@@ -65,7 +64,6 @@ def measure(scenario, protocol, rounds):
 
 def fill(count):
     """What a full table does: one row, from one run."""
-    progress(f"connections: filling a table of {count}")
     reserve_huge_pages(PAGES_PER_MEASURER_MIB + count * RECORD_MIB_PER_MILLION // 1_000_000)
     with Measurer("connections", "--scenario", "forward", "--connections", count, "--core", CORE,
                   "--fill") as measurer:
@@ -89,16 +87,16 @@ def fill(count):
     }
 
 
-def run(options):
+def run(options, rows):
     rounds = options.rounds or (3 if options.quick else 5)
-    rows = []
     # On one scenario the rest of a quick run has to be believed.
     for scenario in options.scenario or (["full"] if options.quick else SCENARIOS):
         for protocol in options.protocol or PROTOCOLS:
-            rows += measure(scenario, protocol, rounds)
+            with rows.attempt(f"connections: {scenario}, {protocol}"):
+                rows += measure(scenario, protocol, rounds)
     if options.fill:
-        filled = fill(options.fill)
-        for row in rows:
-            row["bytes_per_connection"] = filled["bytes_per_connection"]
-        rows.append(filled)
-    return rows
+        with rows.attempt(f"connections: filling a table of {options.fill}"):
+            filled = fill(options.fill)
+            for row in rows:
+                row["bytes_per_connection"] = filled["bytes_per_connection"]
+            rows.append(filled)

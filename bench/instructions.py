@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 
-from common import CORE, BenchError, Measurer, add_flows, progress, reserve_huge_pages, stop
+from common import CORE, BenchError, Measurer, add_flows, reserve_huge_pages, stop
 
 FLOWS = 1_000
 FRAME_BYTES = 64
@@ -43,8 +43,7 @@ def step_through_turn(process, counts):
     return json.loads(counts.read_text())
 
 
-def run(options):
-    progress(f"instructions: {options.scenario}, {options.flows} flows")
+def measure(options):
     reserve_huge_pages(1024 + options.flows * 12 // 1024)
     with tempfile.TemporaryDirectory() as folder, \
          Measurer("throughput", "--scenario", options.scenario, "--flows", options.flows, "--frame",
@@ -60,6 +59,11 @@ def run(options):
         if step:  # The others keep house, at most every 0.1 ms: hardly ever, but always under gdb.
             totals[step] += count
     row = {f"{step}_instructions": round(total / packets, 1) for step, total in totals.items()}
-    return [{"benchmark": "instructions", "scenario": options.scenario, "flows": options.flows,
-             "frame_bytes": FRAME_BYTES, **row,
-             "instructions_per_packet": round(sum(totals.values()) / packets, 1)}]
+    return {"benchmark": "instructions", "scenario": options.scenario, "flows": options.flows,
+            "frame_bytes": FRAME_BYTES, **row,
+            "instructions_per_packet": round(sum(totals.values()) / packets, 1)}
+
+
+def run(options, rows):
+    with rows.attempt(f"instructions: {options.scenario}, {options.flows} flows"):
+        rows.append(measure(options))

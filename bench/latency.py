@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import tempfile
 
-from common import (AGAIN, CORE, BenchError, Measurer, above_0, add_flows, add_rounds, add_seconds, progress,
+from common import (AGAIN, CORE, BenchError, Measurer, above_0, add_flows, add_rounds, add_seconds,
                     reserve_huge_pages, stop)
 
 GENERATOR_CORE = 0
@@ -172,17 +172,21 @@ def measure_load(load, slices, ours, theirs):
     raise BenchError("the machine's cores do not stay where they are")
 
 
-def measure_round(options, loads, files, folder):
+def measure_round(options, rows, loads, files, folder):
     """Both switches at shares of Gannet's highest rate. \return what was found of each, and the distances of the
-    cores by load."""
+    cores by load, as far as it could be measured."""
     slices = max(1, round(options.seconds / SLICE_SECONDS))
     with Rig.started(gannet, options, files, folder / "gannet") as ours, \
          Rig.started(testpmd, options, files, folder / "testpmd") as theirs:
         theirs.search_highest()
-        return ours, theirs, {load: measure_load(load, slices, ours, theirs) for load in loads}
+        round_trips = {}
+        for load in loads:
+            with rows.attempt(f"latency: {options.scenario}, load {load}"):
+                round_trips[load] = measure_load(load, slices, ours, theirs)
+        return ours, theirs, round_trips
 
 
-def run(options):
+def measure(options, rows):
     loads = options.load or LOADS
     rounds = options.rounds or (3 if options.quick else 5)
     reserve_huge_pages(MEMORY_MIB)
@@ -191,10 +195,18 @@ def run(options):
         folder = pathlib.Path(name)
         files = capture(options.scenario, options.flows, folder)
         for number in range(rounds):
-            progress(f"latency: {options.scenario}, round {number + 1} of {rounds}")
-            (folder / str(number)).mkdir()
-            found.append(measure_round(options, loads, files, folder / str(number)))
-    return [row(options, load, found) for load in loads]
+            with rows.attempt(f"latency: {options.scenario}, round {number + 1} of {rounds}"):
+                (folder / str(number)).mkdir()
+                found.append(measure_round(options, rows, loads, files, folder / str(number)))
+    for load in loads:
+        measured = [of_round for of_round in found if load in of_round[2]]
+        if measured:
+            rows.append(row(options, load, measured))
+
+
+def run(options, rows):
+    with rows.attempt(f"latency: {options.scenario}, {options.flows} flows"):
+        measure(options, rows)
 
 
 def row(options, load, found):

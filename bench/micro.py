@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from common import BUILD, CORE, BenchError, progress, reserve_huge_pages
+from common import BUILD, CORE, BenchError, reserve_huge_pages
 
 MICRO = BUILD / "bench" / "gannet-micro"
 TABLE_MIB = 3_600  # Of 10 million connections.
@@ -18,8 +18,8 @@ def add_options(parser):
     parser.add_argument("--filter", default="", help="regular expression of the names")
 
 
-def run(options):
-    progress("micro")
+def measure(options):
+    """What Google Benchmark found, by its own keys."""
     pattern = options.filter
     if options.quick and not pattern:
         pattern = "-look_up/10000000"  # Which takes long to fill.
@@ -33,9 +33,16 @@ def run(options):
             stdout=subprocess.DEVNULL, check=False)
         if done.returncode or not file.exists() or not file.stat().st_size:
             raise BenchError(f"gannet-micro found nothing to do or failed (--filter '{pattern}')")
-        found = json.loads(file.read_text())["benchmarks"]
-    failed = [one["name"] for one in found if one.get("error_occurred")]
-    if failed:
-        raise BenchError(f"gannet-micro: {', '.join(failed)} did not work")
-    return [{"benchmark": one["name"], "ns": round(one["cpu_time"] * NS[one["time_unit"]], 1)}
-            for one in found]
+        return json.loads(file.read_text())["benchmarks"]
+
+
+def run(options, rows):
+    found = []
+    with rows.attempt("micro"):
+        found = measure(options)
+    for one in found:
+        if one.get("error_occurred"):
+            with rows.attempt(f"micro: {one['name']}"):
+                raise BenchError(one.get("error_message", "it did not work"))
+        else:
+            rows.append({"benchmark": one["name"], "ns": round(one["cpu_time"] * NS[one["time_unit"]], 1)})

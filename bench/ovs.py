@@ -133,10 +133,14 @@ class Ovs:
             stop(process, signal.SIGTERM)
 
     def _run(self, *command, stdin=None):
-        done = subprocess.run([str(c) for c in command], env=self.env, input=stdin, text=True, timeout=120,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        shown = " ".join(map(str, command))[:200]
+        try:
+            done = subprocess.run([str(c) for c in command], env=self.env, input=stdin, text=True, timeout=120,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise BenchError(f"{shown}: no end after {error.timeout:.0f} s") from error
         if done.returncode:
-            raise BenchError(f"{' '.join(map(str, command))[:200]}: {done.stderr.strip()}")
+            raise BenchError(f"{shown}: {done.stderr.strip()}")
         return done.stdout
 
     def _vsctl(self, *args):

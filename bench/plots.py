@@ -116,7 +116,7 @@ def micro(rows):
 
 def draw(benchmark, rows, folder):
     """Writes what there is to see of a benchmark's rows, as PNG and SVG."""
-    make = globals().get(benchmark)
+    make = globals().get(benchmark) if rows else None
     for name, made in (make(rows) if make else {}).items():
         for kind in ("png", "svg"):
             made.savefig(folder / f"{name}.{kind}", dpi=120)

@@ -9,7 +9,7 @@ what the looks cost, `looks_cycles_per_packet` what they would if nothing overla
 import statistics
 import tempfile
 
-from common import CORE, Measurer, add_flows, add_rounds, progress, reserve_huge_pages
+from common import CORE, Measurer, add_flows, add_rounds, reserve_huge_pages
 
 FLOWS = (1_000, 100_000)
 FRAME_BYTES = 64
@@ -25,7 +25,6 @@ def add_options(parser):
 
 
 def measure(scenario, flows, rounds):
-    progress(f"report: {scenario}, {flows} flows")
     reserve_huge_pages(1024 + flows * 12 // 1024)
     with tempfile.TemporaryDirectory() as folder, \
          Measurer("throughput", "--scenario", scenario, "--flows", flows, "--frame", FRAME_BYTES,
@@ -40,6 +39,8 @@ def measure(scenario, flows, rounds):
             **{total: median(lambda one, total=total: one[total]) for total in TOTALS}}
 
 
-def run(options):
+def run(options, rows):
     rounds = options.rounds or (3 if options.quick else 5)
-    return [measure(options.scenario, flows, rounds) for flows in options.flows or FLOWS]
+    for flows in options.flows or FLOWS:
+        with rows.attempt(f"report: {options.scenario}, {flows} flows"):
+            rows.append(measure(options.scenario, flows, rounds))

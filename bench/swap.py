@@ -9,7 +9,7 @@ daemon does. The captures never run dry, so loss is that of a line with a queue 
 import statistics
 import tempfile
 
-from common import CORE, BenchError, Measurer, add_flows, add_rounds, progress, reserve_huge_pages
+from common import CORE, BenchError, Measurer, add_flows, add_rounds, reserve_huge_pages
 
 FLOWS = (1_000, 100_000)
 RULES = 1_000
@@ -22,7 +22,6 @@ def add_options(parser):
 
 
 def measure(scenario, flows, rounds):
-    progress(f"swap: {scenario}, {flows} flows")
     reserve_huge_pages(1024 + flows * 12 // 1024)
     with tempfile.TemporaryDirectory() as folder, \
          Measurer("swap", "--scenario", scenario, "--flows", flows, "--rules", RULES, "--core", CORE,
@@ -40,6 +39,8 @@ def measure(scenario, flows, rounds):
     return row
 
 
-def run(options):
+def run(options, rows):
     rounds = options.rounds or (3 if options.quick else 9)
-    return [measure(options.scenario, flows, rounds) for flows in options.flows or FLOWS]
+    for flows in options.flows or FLOWS:
+        with rows.attempt(f"swap: {options.scenario}, {flows} flows"):
+            rows.append(measure(options.scenario, flows, rounds))

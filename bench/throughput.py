@@ -3,12 +3,13 @@
 the same packets and core."""
 
 import contextlib
+import pathlib
 import statistics
 import sys
 import tempfile
 
-from common import (AGAIN, CORE, BenchError, Measurer, add_flows, add_rounds, add_seconds, progress,
-                    reserve_huge_pages, testpmd_mpps, whole)
+from common import (AGAIN, CORE, BenchError, Measurer, add_flows, add_rounds, add_seconds, reserve_huge_pages,
+                    testpmd_mpps, whole)
 from ovs import MAX_FLOWS, Ovs
 
 SCENARIOS = ("forward", "encap", "decap", "nat", "lb", "full")
@@ -40,14 +41,33 @@ def measure_ours(switch):
     return result
 
 
-def start_peer(stack, folder, switch):
-    peer = stack.enter_context(Ovs(folder, switch.ready["there"]))
-    print(peer.describe(), file=sys.stderr)
-    return peer
+def start_peer(stack, folder, there):
+    """Open vSwitch with its connections; None if it could not be set up, twice."""
+    for attempt in (1, 2):
+        place = pathlib.Path(folder) / f"peer{attempt}"
+        place.mkdir()
+        try:
+            with contextlib.ExitStack() as started:
+                peer = started.enter_context(Ovs(place, there))
+                print(peer.describe(), file=sys.stderr)
+                stack.enter_context(started.pop_all())
+                return peer
+        except (BenchError, OSError) as error:
+            print(f"throughput: attempt {attempt} of 2 to set Open vSwitch up: {error}", file=sys.stderr)
+    return None
+
+
+def measure_peer(peer, seconds):
+    """Mpps; None if there is no peer, or not all it forwarded was of established connections."""
+    try:
+        return peer.measure(seconds) if peer else None
+    except (BenchError, OSError) as error:
+        print(f"throughput: without Open vSwitch: {error}", file=sys.stderr)
+        return None
 
 
 def measure(scenario, flows, frame, rounds, seconds, with_ovs):
-    """One row: medians of `rounds` turns of ours, testpmd and, where it can, Open vSwitch."""
+    """One row: medians of `rounds` turns of ours, testpmd and, where it can, Open vSwitch: that is null else."""
     reserve_huge_pages(1024 + flows * 13 // 1000 + (1_500 if with_ovs else 0))
     bytes_option = ["--imix"] if frame == "imix" else ["--frame", frame]
     with contextlib.ExitStack() as stack:
@@ -57,16 +77,16 @@ def measure(scenario, flows, frame, rounds, seconds, with_ovs):
                      seconds, "--core", CORE, "--folder", folder))
         files = [switch.ready[way] for way in ("there", "back") if switch.ready[way]]
         buffers = switch.ready["buffers"] + 16_384
-        peer = start_peer(stack, folder, switch) if with_ovs else None
+        peer = start_peer(stack, folder, switch.ready["there"]) if with_ovs else None
         turns = [(measure_ours(switch), testpmd_mpps(files, buffers, seconds),
-                  peer.measure(seconds) if peer else None) for _ in range(rounds)]
+                  measure_peer(peer, seconds)) for _ in range(rounds)]
     return row_of(scenario, flows, frame, turns)
 
 
 def row_of(scenario, flows, frame, turns):
     median = statistics.median
     mpps = median(ours["mpps"] for ours, _, _ in turns)
-    with_ovs = turns[0][2] is not None
+    with_ovs = all(peer is not None for _, _, peer in turns)
     gbps = mpps * ((IMIX_BYTES if frame == "imix" else frame) + WIRE_OVERHEAD_BYTES) * 8 / 1_000
     return {
         "scenario": scenario, "flows": flows, "frame_bytes": frame, "workers": 1,
@@ -89,18 +109,11 @@ def plan_of(options):
     return [(scenario, flows, 64) for scenario in SCENARIOS for flows in FLOWS] + SWEEP
 
 
-def run(options):
-    rows = []
+def run(options, rows):
     rounds = options.rounds or (3 if options.quick else 5)
     for scenario, flows, frame in plan_of(options):
-        progress(f"throughput: {scenario}, {flows} flows, {frame} bytes")
         # Its ports refuse frames of more than 1,518 bytes, tunnel and all.
         with_ovs = (scenario == "full" and flows <= MAX_FLOWS and not options.no_ovs and
                     frame != "imix" and frame <= 1_400)
-        try:
+        with rows.attempt(f"throughput: {scenario}, {flows} flows, {frame} bytes"):
             rows.append(measure(scenario, flows, frame, rounds, options.seconds, with_ovs))
-        except BenchError as error:
-            progress(f"throughput: {scenario}, {flows} flows, {frame} bytes cannot be measured: {error}")
-    if not rows:
-        raise BenchError("nothing could be measured")
-    return rows

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The scripts of the benchmarks: what they leave behind, which options they take, what a failure costs."""
 
+import json
 import os
 import pathlib
 import signal
@@ -15,6 +16,7 @@ import tree
 sys.path.insert(0, str(tree.ROOT / "bench"))
 import bench  # noqa: E402 - from the folder just named. pylint: disable=wrong-import-position
 import common  # noqa: E402 pylint: disable=wrong-import-position
+import throughput  # noqa: E402 pylint: disable=wrong-import-position
 
 # The benchmarks with another file for the number of huge pages, and results elsewhere.
 DRIVER = """
@@ -177,3 +179,86 @@ def test_sound_arguments_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(common, "HUGE_PAGES", tmp_path / "pages")
     assert bench.main(["--check-arguments", "micro", "--quick"]) == bench.EXIT_SOUND
     assert f"status == {bench.EXIT_SOUND})" in tree.text_of("run")
+
+
+@pytest.fixture(name="machine")
+def machine_without_programs(tmp_path, monkeypatch):
+    """Folders and huge pages of the test's own, and a switch and a testpmd that always give 8 and 10 Mpps."""
+    class Switch:
+        ready = {"there": "there.pcap", "back": "", "buffers": 1}
+
+        def __init__(self, *arguments):
+            if "nat" in arguments:
+                raise common.BenchError("it broke")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def measure(self):
+            return {"mpps": 8.0, "cycles_per_packet": 250.0, "slow": 0, "drops": {}}
+
+    (tmp_path / "pages").write_text("4096\n")
+    monkeypatch.setattr(common, "HUGE_PAGES", tmp_path / "pages")
+    monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(common, "end_children", lambda: None)
+    monkeypatch.setattr(throughput, "Measurer", Switch)
+    monkeypatch.setattr(throughput, "testpmd_mpps", lambda *_: 10.0)
+    monkeypatch.setitem(sys.modules, "plots", type("Plots", (), {"draw": staticmethod(lambda *_: None)}))
+    return tmp_path
+
+
+def test_a_row_that_fails_does_not_lose_the_others(machine, capsys):
+    scenarios = [word for name in ("forward", "nat", "lb") for word in ("--scenario", name)]
+    assert bench.main(["throughput", *scenarios, "--rounds", "1", "--json", str(machine / "rows.json")]) == 1
+    rows = json.loads((machine / "rows.json").read_text())
+    assert [(row["scenario"], row["mpps"]) for row in rows] == [("forward", 8.0), ("lb", 8.0)]
+    said = capsys.readouterr().err
+    assert "throughput: nat, 1000 flows, 64 bytes: failed: it broke" in said
+    assert said.splitlines()[-1] == "./run bench: failed: throughput: nat, 1000 flows, 64 bytes"
+    summary = next((machine / "results").rglob("summary.md")).read_text()
+    assert "- throughput: nat, 1000 flows, 64 bytes" in summary and "lb" in summary
+
+
+@pytest.mark.parametrize("failures, started, ovs_mpps, ratio", [(0, 1, 2.0, 4.0), (1, 2, 2.0, 4.0), (2, 2, None, None)])
+def test_a_peer_that_fails_is_tried_once_more_and_then_left_out(machine, monkeypatch, capsys, failures, started,
+                                                                ovs_mpps, ratio):
+    places = []
+
+    class Peer:
+        def __init__(self, place, _there):
+            places.append(place)
+            if len(places) <= failures:
+                raise common.BenchError("it sent 999 of 1000 flows")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def describe(self):
+            return "a peer"
+
+        def measure(self, _seconds):
+            return 2.0
+
+    monkeypatch.setattr(throughput, "Ovs", Peer)
+    assert bench.main(["throughput", "--scenario", "full", "--rounds", "3", "--json", str(machine / "rows.json")]) == 0
+    row, = json.loads((machine / "rows.json").read_text())
+    assert (row["mpps"], row["testpmd_io_mpps"], row["ovs_mpps"], row["ratio_to_ovs"]) == (8.0, 10.0, ovs_mpps, ratio)
+    assert len(places) == len(set(places)) == started
+    said = capsys.readouterr()
+    assert said.err.count("it sent 999 of 1000 flows") == failures
+    assert (str(ovs_mpps) + "  ") in said.out
+
+
+def test_rows_without_a_peer_can_be_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    import plots  # pylint: disable=import-outside-toplevel
+    turns = [({"mpps": 8.0, "cycles_per_packet": 250.0}, 10.0, None)]
+    plots.draw("throughput", [throughput.row_of("full", 1_000, 64, turns)], tmp_path)
+    plots.draw("throughput", [], tmp_path)
+    assert (tmp_path / "throughput-by-flows.png").stat().st_size
