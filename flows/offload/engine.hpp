@@ -11,7 +11,8 @@
 // insertion that waits cancels it.
 //
 // A call of the card's driver may take long, and the control thread waits for the lock meanwhile:
-// whatever may be many is done in portions, within a budget of time for each turn.
+// whatever may be many is done in portions, most of it within a budget of time for each turn
+// (docs/offload.md says what is not).
 //
 // engine.cpp has the orders, engine_rules.cpp the life of a rule, engine_recovery.cpp what follows
 // when the card loses rules or keeps them, engine_upkeep.cpp what goes on all the time: counters,
@@ -44,7 +45,8 @@ struct EngineConfig {
   Nanos retry_every = 10 * kNanosPerMilli;  // Removals that the card refused, and its restart.
   // All rules are flushed for one that only a flush takes, at most so often.
   Nanos start_over_every = kNanosPerSecond;
-  // Of a turn with all its steps, but for the calls of the driver that are in progress at its end.
+  // Of a turn's orders, removals and insertions, but for the calls of the driver that are in
+  // progress at its end.
   Nanos turn_budget = 2 * kNanosPerMilli;
   AuditConfig audit;
 };
