@@ -125,8 +125,10 @@ class Rig:
     @contextlib.contextmanager
     def running(self):
         self.switch.send_signal(signal.SIGCONT)
-        yield
-        self.switch.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.switch.send_signal(signal.SIGSTOP)  # Else it would disturb what is measured next.
 
     def search_highest(self):
         with self.running():

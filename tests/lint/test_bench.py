@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The scripts of the benchmarks: what they leave behind, which options they take, what a failure costs."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -184,15 +185,12 @@ def test_sound_arguments_go_on(tmp_path, monkeypatch):
 @pytest.fixture(name="machine")
 def machine_without_programs(tmp_path, monkeypatch):
     """Folders and huge pages of the test's own, and a switch and a testpmd that always give 8 and 10 Mpps."""
-    class Switch:
+    class Switch(contextlib.AbstractContextManager):
         ready = {"there": "there.pcap", "back": "", "buffers": 1}
 
         def __init__(self, *arguments):
             if "nat" in arguments:
                 raise common.BenchError("it broke")
-
-        def __enter__(self):
-            return self
 
         def __exit__(self, *_):
             pass
@@ -227,14 +225,11 @@ def test_a_peer_that_fails_is_tried_once_more_and_then_left_out(machine, monkeyp
                                                                 ovs_mpps, ratio):
     places = []
 
-    class Peer:
+    class Peer(contextlib.AbstractContextManager):
         def __init__(self, place, _there):
             places.append(place)
             if len(places) <= failures:
                 raise common.BenchError("it sent 999 of 1000 flows")
-
-        def __enter__(self):
-            return self
 
         def __exit__(self, *_):
             pass
@@ -253,12 +248,3 @@ def test_a_peer_that_fails_is_tried_once_more_and_then_left_out(machine, monkeyp
     said = capsys.readouterr()
     assert said.err.count("it sent 999 of 1000 flows") == failures
     assert (str(ovs_mpps) + "  ") in said.out
-
-
-def test_rows_without_a_peer_can_be_drawn(tmp_path):
-    pytest.importorskip("matplotlib")
-    import plots  # pylint: disable=import-outside-toplevel
-    turns = [({"mpps": 8.0, "cycles_per_packet": 250.0}, 10.0, None)]
-    plots.draw("throughput", [throughput.row_of("full", 1_000, 64, turns)], tmp_path)
-    plots.draw("throughput", [], tmp_path)
-    assert (tmp_path / "throughput-by-flows.png").stat().st_size

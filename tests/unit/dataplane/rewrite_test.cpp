@@ -123,69 +123,59 @@ TEST(Rewrite, TheHopAloneIsOneTtlLess) {
   }
 }
 
-// V1, V10, V14, V25, V26: the outer headers, against the builder's.
-TEST(Rewrite, V1TunnelHeadersAreAsTheRfcHasThem) {
-  const auto inner_between = [](const Mac& source, const Mac& destination) {
-    return Packet()
-        .eth(source, destination)
+class Tunnel : public testing::Test {
+ protected:
+  static Packet between(Packet packet, const Mac& source, const Mac& destination) {
+    return packet.eth(source, destination)
         .ip("10.0.0.1"_ip, "10.0.0.2"_ip, {.tos = 0xb9})
         .udp(1, 2);
-  };
-  const Mac up = "02:00:00:00:01:01"_mac;
-  const Mac peer = "02:00:00:00:01:02"_mac;
-  const auto hop = flows::make_tunnel_hop(0, 1, up, "192.0.2.11"_ip4, "192.0.2.12"_ip4, 4789, 5001,
-                                          "02:00:0a:0a:02:14"_mac, "02:67:6e:74:00:01"_mac,
-                                          packet::kEtherTypeIpv4);
-  const Bytes inner = inner_between(kA, kB).bytes();
+  }
+  static Bytes inner() { return between(Packet(), kA, kB).bytes(); }
+  // What comes out, with these inner MACs.
+  static Bytes tunnelled(const Mac& source, const Mac& destination) {
+    return between(Packet()
+                       .eth(kUp, kPeer)
+                       .ip("192.0.2.11"_ip, "192.0.2.12"_ip,
+                           {.ttl = 64, .tos = 0xb9, .dont_fragment = true})
+                       .udp_without_checksum(50'000, 4789)
+                       .vxlan(5001),
+                   source, destination)
+        .bytes();
+  }
+  // Puts the tunnel around a frame that stands at this place. \return where it begins now.
+  static std::uint8_t* enter(std::uint8_t* frame, bool rewrites_macs) {
+    const auto hop = flows::make_tunnel_hop(0, 1, kUp, "192.0.2.11"_ip4, "192.0.2.12"_ip4, 4789,
+                                            5001, kTo, kFrom, packet::kEtherTypeIpv4);
+    return encapsulate(frame, static_cast<std::uint32_t>(inner().size()), hop, Be16(50'000), 0xb9,
+                       kPeer.raw(), rewrites_macs);
+  }
+
+  static inline const Mac kUp = "02:00:00:00:01:01"_mac;
+  static inline const Mac kPeer = "02:00:00:00:01:02"_mac;
+  static inline const Mac kTo = "02:00:0a:0a:02:14"_mac;
+  static inline const Mac kFrom = "02:67:6e:74:00:01"_mac;
+};
+
+// V1, V10, V14, V25, V26: the outer headers, against the builder's.
+TEST_F(Tunnel, V1HeadersAreAsTheRfcHasThem) {
   Bytes room(packet::kVxlanOverIpv4Bytes);
-  room.insert(room.end(), inner.begin(), inner.end());
-  const auto* const outer = encapsulate(room.data() + packet::kVxlanOverIpv4Bytes,
-                                        static_cast<std::uint32_t>(inner.size()), hop, Be16(50'000),
-                                        0xb9, peer.raw(), true);
-  EXPECT_EQ(outer, room.data());
-  const Bytes expected =
-      Packet()
-          .eth(up, peer)
-          .ip("192.0.2.11"_ip, "192.0.2.12"_ip, {.ttl = 64, .tos = 0xb9, .dont_fragment = true})
-          .udp_without_checksum(50'000, 4789)
-          .vxlan(5001)
-          .eth("02:67:6e:74:00:01"_mac, "02:00:0a:0a:02:14"_mac)
-          .ip("10.0.0.1"_ip, "10.0.0.2"_ip, {.tos = 0xb9})
-          .udp(1, 2)
-          .bytes();
-  EXPECT_EQ(room, expected);
+  const Bytes frame = inner();
+  room.insert(room.end(), frame.begin(), frame.end());
+  EXPECT_EQ(enter(room.data() + packet::kVxlanOverIpv4Bytes, true), room.data());
+  EXPECT_EQ(room, tunnelled(kFrom, kTo));
 }
 
 // R26: inside a subnet the inner Ethernet header is the sender's.
-TEST(Rewrite, R26ATunnelMayLeaveTheInnerMacsAsTheyAre) {
-  const auto inner = [] {
-    return Packet().eth(kA, kB).ip("10.0.0.1"_ip, "10.0.0.2"_ip, {.tos = 0xb9}).udp(1, 2);
-  };
-  const Mac up = "02:00:00:00:01:01"_mac;
-  const Mac peer = "02:00:00:00:01:02"_mac;
-  const auto hop = flows::make_tunnel_hop(0, 1, up, "192.0.2.11"_ip4, "192.0.2.12"_ip4, 4789, 5001,
-                                          "02:00:0a:0a:02:14"_mac, "02:67:6e:74:00:01"_mac,
-                                          packet::kEtherTypeIpv4);
-  constexpr std::size_t kAround = 64;
-  const Bytes around(kAround, 0xee);
-  const Bytes frame = inner().bytes();
-  Bytes room(kAround + packet::kVxlanOverIpv4Bytes, 0xee);
+TEST_F(Tunnel, R26MayLeaveTheInnerMacsAsTheyAre) {
+  const Bytes around(64, 0xee);
+  const Bytes frame = inner();
+  Bytes room(around.size() + packet::kVxlanOverIpv4Bytes, 0xee);
   room.insert(room.end(), frame.begin(), frame.end());
   room.insert(room.end(), around.begin(), around.end());
-  encapsulate(room.data() + kAround + packet::kVxlanOverIpv4Bytes,
-              static_cast<std::uint32_t>(frame.size()), hop, Be16(50'000), 0xb9, peer.raw(), false);
-  const Bytes tunnelled =
-      Packet()
-          .eth(up, peer)
-          .ip("192.0.2.11"_ip, "192.0.2.12"_ip, {.ttl = 64, .tos = 0xb9, .dont_fragment = true})
-          .udp_without_checksum(50'000, 4789)
-          .vxlan(5001)
-          .eth(kA, kB)
-          .ip("10.0.0.1"_ip, "10.0.0.2"_ip, {.tos = 0xb9})
-          .udp(1, 2)
-          .bytes();
+  enter(room.data() + around.size() + packet::kVxlanOverIpv4Bytes, false);
   Bytes expected = around;
-  expected.insert(expected.end(), tunnelled.begin(), tunnelled.end());
+  const Bytes out = tunnelled(kA, kB);
+  expected.insert(expected.end(), out.begin(), out.end());
   expected.insert(expected.end(), around.begin(), around.end());
   EXPECT_EQ(room, expected);
 }
