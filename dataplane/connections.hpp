@@ -3,6 +3,10 @@
 // them again when the policy has changed, ageing them and ending them. Everything that must happen
 // together when a connection comes or goes (flow table, NAT mapping, quota, redirects on other
 // workers) happens here and nowhere else. Owned by one worker.
+//
+// Its functions are where they are about one thing: opening, reevaluation, sweep (all connections
+// after a change of policy), ownership (workers and redirects), allowances (of an ENI), on_card;
+// connections has the rest of a connection's life.
 #pragma once
 
 #include "dataplane/compose.hpp"
