@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/policy/tree_builder.hpp"
 
+#include "control/policy/encoding.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
