@@ -23,8 +23,14 @@ SHOWN = ("vpc", "eni", "sg", "route", "mapping", "nat", "lb", "port", "worker", 
 def test_show(city, what):
     """A table for people, the same as JSON for programs."""
     city.vm1.ping(VM2, 1)
-    table = city.gannet.ctl("show", what).stdout.splitlines()
-    rows = city.gannet.json("show", what)
+
+    def shown():
+        """Both, with nothing new in between: the VMs' kernels send now and then what is dropped."""
+        before = city.gannet.json("show", what)
+        table = city.gannet.ctl("show", what).stdout.splitlines()
+        rows = city.gannet.json("show", what)
+        return (table, rows) if len(rows) == len(before) else None
+    table, rows = wait_for("the same rows twice", shown)
     assert rows and len(table) == len(rows) + 1
     assert table[0].split()[0] == next(iter(rows[0])).replace("_", " ").upper().split()[0]
 
