@@ -3,54 +3,25 @@
 // first reply, questions to the switch itself, ICMP errors, TTL and size limits, connections of
 // older policies, odd shapes. It says what is to become of the packet; the worker does it. Owned by
 // one worker. Free of DPDK.
+//
+//   slow_path           sorts packets by shape
+//   slow_path_tracking  first packets and those of connections
+//   slow_path_icmp      ICMP errors
+//   slow_path_answers   what senders are told of drops
+//   slow_path_news      what the control thread is told
 #pragma once
 
 #include "dataplane/connections.hpp"
-#include "dataplane/frame.hpp"
 #include "dataplane/icmp_error.hpp"
 #include "dataplane/neighbors.hpp"
 #include "dataplane/news.hpp"
+#include "dataplane/outcome.hpp"
+#include "dataplane/slow_packet.hpp"
 #include "dataplane/snapshot.hpp"
-#include "dataplane/trace.hpp"
-#include "flows/packet/parse.hpp"
 
 #include <cstdint>
 
 namespace gannet::dataplane {
-
-enum class Disposition : std::uint8_t {
-  kDrop,
-  kForward,   // Apply the flow's action.
-  kReturn,    // The frame is an answer: back where the question came from.
-  kHandOver,  // Another worker owns the connection.
-  kCollect,   // A fragment: to be held until its packet is whole.
-};
-
-struct Outcome {
-  Disposition disposition = Disposition::kDrop;
-  DropReason reason = DropReason::kNone;     // Of kDrop; of kReturn if the answer reports a drop.
-  Family family = Family::kIpv4;             // Of `flow`.
-  flows::FlowRef flow;                       // Of kForward.
-  bool is_translated = false;                // The tuple has been rewritten already (ICMP errors).
-  bool is_first = false;                     // Opened a connection.
-  std::uint16_t worker = kNoIndex;           // Of kHandOver.
-  std::uint16_t redirect_worker = kNoIndex;  // Of kForward: has to be told of the reply first.
-  std::uint32_t rule = flows::kNoRule;       // That denied.
-  IpTuple tuple;                             // As received, if the packet got so far.
-};
-
-/// A packet on the slow path: its (inner) Ethernet frame and where it came in.
-struct SlowPacket {
-  Frame& frame;
-  const Ingress& in;
-  bool is_handed_over = false;  // By another worker: must not be handed on.
-  // First fragment of a packet all of whose fragments are here, with so many bytes; 0: it is not.
-  std::uint32_t whole_bytes = 0;
-  Trace* trace = nullptr;
-  packet::Parsed parsed{};  // Filled in by handle().
-
-  [[nodiscard]] bool is_whole() const { return whole_bytes != 0; }
-};
 
 class SlowPath final {
  public:
@@ -117,9 +88,13 @@ class SlowPath final {
                                const Snapshot& policy, Nanos now);
   [[nodiscard]] Outcome reset(SlowPacket& packet, const IpTuple& tuple, DropReason reason,
                               Nanos now);
+  [[nodiscard]] static bool is_about_tunnel(const SlowPacket& packet, const packet::Parsed& quoted,
+                                            const Snapshot& policy);
   [[nodiscard]] Outcome take_path_mtu(const SlowPacket& packet, const packet::Parsed& quoted,
                                       const Snapshot& policy, Nanos now);
   void tell_log(const FirstPacket& first, Nanos now);
+  [[nodiscard]] static bool is_probe_answer(const SlowPacket& packet, const IpTuple& tuple,
+                                            const Snapshot& policy);
   [[nodiscard]] Outcome take_probe_answer(const SlowPacket& packet, const IpTuple& tuple,
                                           Nanos now);
 

@@ -3,6 +3,10 @@
 // it, and does it — sends, answers, hands over, holds, cuts into fragments, or drops and counts.
 // Also keeps the packets that wait: for a neighbour's MAC, and for their other fragments. Owned by
 // one worker.
+//
+//   slow_stage            a packet's way through the stage
+//   slow_stage_departure  what is forwarded: rewritten, cut, sent or kept for want of a MAC
+//   slow_stage_fragments  fragments that wait for the rest of their packet
 #pragma once
 
 #include "dataplane/drop_log.hpp"
