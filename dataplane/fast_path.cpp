@@ -239,7 +239,7 @@ void FastPath::bring_up(const Burst& burst) {
 [[gnu::always_inline]] inline bool FastPath::exceeds_rate(const Burst& burst,
                                                           const rte_mbuf* packet) {
   PortContext& port = burst.port;
-  return port.bytes_per_second != 0 && !burst.is_handed_over &&
+  return port.bytes_per_second != 0 && burst.came == HandOver::kNone &&
          !port.rx_bucket.take(port.bytes_per_second, packet->pkt_len, burst.now,
                               port.bandwidth_burst);
 }
@@ -296,7 +296,8 @@ template <typename Key>
 FastPath::Fate FastPath::admit_odd(const flows::Flow<Key>& flow, const Burst& burst,
                                    rte_mbuf* packet) {
   if (flow.kind != flows::FlowKind::kRedirect) return Fate::kSlow;
-  return hand_over(static_cast<std::uint16_t>(flow.action.next_hop), burst, packet);
+  return hand_over(static_cast<std::uint16_t>(flow.action.next_hop), on_by_redirect(burst.came),
+                   burst, packet);
 }
 
 // There is another flow with the same tag, or one that came after the look-up; or none. A packet of
@@ -307,20 +308,21 @@ FastPath::Fate FastPath::find_again(Slot& slot, const Key& key, const Burst& bur
   const flows::FlowRef ref = table.find(key, slot.wanted.hash);
   set_candidate(slot, table.records(), ref);
   if (ref.is_valid()) return Fate::kFound;
-  if (burst.is_handed_over) return Fate::kSlow;
+  if (burst.came != HandOver::kNone) return Fate::kSlow;
   const std::uint16_t owner =
       connections_.natural_owner(burst.policy, flows::zone_of(key), tuple_of(key));
   if (owner == connections_.config().worker) return Fate::kSlow;
-  return hand_over(owner, burst, slot.packet);
+  return hand_over(owner, HandOver::kByNature, burst, slot.packet);
 }
 
-FastPath::Fate FastPath::hand_over(std::uint16_t owner, const Burst& burst, rte_mbuf* packet) {
-  // A packet that comes back is for the slow path to judge: it must not go around.
-  if (burst.is_handed_over) return Fate::kSlow;
+FastPath::Fate FastPath::hand_over(std::uint16_t to, HandOver how, const Burst& burst,
+                                   rte_mbuf* packet) {
+  // A packet that must not be handed on is for the slow path to judge.
+  if (how == HandOver::kNone) return Fate::kSlow;
   if (exceeds_rate(burst, packet)) {
     transmitter_.drop(packet, burst.port.index, DropReason::eni_rate_limit);
   } else {
-    transmitter_.hand_over(packet, burst.port.index, owner);
+    transmitter_.hand_over(packet, burst.port.index, to, how);
   }
   return Fate::kHandedOver;
 }
@@ -371,7 +373,7 @@ FastPath::Slot* FastPath::admit_row(const Burst& burst, Slot* first) {
       burst.policy.next_hops.data(),
       neighbors_.macs(),
       to_ticks(burst.now),
-      burst.port.bytes_per_second != 0 && !burst.is_handed_over,
+      burst.port.bytes_per_second != 0 && burst.came == HandOver::kNone,
   };
   Slot* const end = slots_ + burst.count;
   Slot* slot = first;

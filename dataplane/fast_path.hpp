@@ -42,7 +42,7 @@ class FastPath final {
     PortContext& port;
     rte_mbuf** packets;
     unsigned count;
-    bool is_handed_over;  // By the worker that received them; this one owns their connections.
+    HandOver came;
     const Snapshot& policy;
     Nanos now;
   };
@@ -143,7 +143,7 @@ class FastPath final {
   Fate admit_odd(const flows::Flow<Key>& flow, const Burst& burst, rte_mbuf* packet);
   template <typename Key>
   [[gnu::cold, gnu::noinline]] Fate find_again(Slot& slot, const Key& key, const Burst& burst);
-  Fate hand_over(std::uint16_t owner, const Burst& burst, rte_mbuf* packet);
+  Fate hand_over(std::uint16_t to, HandOver how, const Burst& burst, rte_mbuf* packet);
   // The fourth pass, and what it does to one packet.
   template <typename Key>
   [[gnu::noinline]] void depart_row(const Burst& burst, const Slot* first, const Slot* end);

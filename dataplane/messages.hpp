@@ -11,8 +11,27 @@ struct rte_mbuf;
 
 namespace gannet::dataplane {
 
+/// How a packet has come to the worker that works on it. Each way follows the one before it at most
+/// once, so no packet goes around for ever, whatever the workers' tables say.
+enum class HandOver : std::uint8_t {
+  kNone,        // Received here.
+  kByNature,    // By a worker that knows nothing of its connection: here it is judged first.
+  kByRedirect,  // By a worker whose table says that its connection is owned here.
+  kReturned,    // By that owner, whose connection has ended meanwhile: a first packet again.
+};
+
+/// How a packet that has come so is handed on to where packets of its tuple are judged, or by a
+/// redirect. kNone: it must not be.
+[[nodiscard]] constexpr HandOver on_by_nature(HandOver came) {
+  if (came == HandOver::kNone) return HandOver::kByNature;
+  return came == HandOver::kByRedirect ? HandOver::kReturned : HandOver::kNone;
+}
+[[nodiscard]] constexpr HandOver on_by_redirect(HandOver came) {
+  return came < HandOver::kByRedirect ? HandOver::kByRedirect : HandOver::kNone;
+}
+
 enum class MessageKind : std::uint8_t {
-  kIngress,          // A packet whose connection you own, as it was received.
+  kIngress,          // A packet whose connection you own or know of, as it was received.
   kTransmit,         // A finished packet for a port whose queue you have.
   kAddRedirect,      // Packets with this key are mine. Comes before the packet that they answer.
   kRemoveRedirect,   // They no longer are.
@@ -22,7 +41,10 @@ enum class MessageKind : std::uint8_t {
 /// One message; 64 bytes, so that a ring slot is a cache line.
 struct alignas(64) Message {
   MessageKind kind = MessageKind::kIngress;
-  Family family = Family::kIpv4;   // Of `key`.
+  union {
+    Family family = Family::kIpv4;  // Of the key.
+    HandOver came;                  // kIngress.
+  };
   std::uint16_t from = 0;          // Worker.
   std::uint16_t ingress_port = 0;  // kIngress, kTransmit: where the packet came in.
   std::uint16_t port = 0;          // kTransmit: where it goes out.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/drops.hpp"
+#include "dataplane/messages.hpp"
 #include "dataplane/snapshot.hpp"
 #include "dataplane/tuple.hpp"
 #include "flows/connection.hpp"
@@ -16,18 +17,19 @@ enum class Disposition : std::uint8_t {
   kDrop,
   kForward,   // Apply the flow's action.
   kReturn,    // The frame is an answer: back where the question came from.
-  kHandOver,  // Another worker owns the connection.
+  kHandOver,  // To another worker.
   kCollect,   // A fragment: to be held until its packet is whole.
 };
 
 struct Outcome {
   Disposition disposition = Disposition::kDrop;
-  DropReason reason = DropReason::kNone;     // Of kDrop; of kReturn if the answer reports a drop.
-  Family family = Family::kIpv4;             // Of `flow`.
-  flows::FlowRef flow;                       // Of kForward.
-  bool is_translated = false;                // The tuple has been rewritten already (ICMP errors).
-  bool is_first = false;                     // Opened a connection.
-  std::uint16_t worker = kNoIndex;           // Of kHandOver.
+  DropReason reason = DropReason::kNone;  // Of kDrop; of kReturn if the answer reports a drop.
+  Family family = Family::kIpv4;          // Of `flow`.
+  flows::FlowRef flow;                    // Of kForward.
+  bool is_translated = false;             // The tuple has been rewritten already (ICMP errors).
+  bool is_first = false;                  // Opened a connection.
+  HandOver how = HandOver::kNone;         // Of kHandOver, as `worker`.
+  std::uint16_t worker = kNoIndex;
   std::uint16_t redirect_worker = kNoIndex;  // Of kForward: has to be told of the reply first.
   std::uint32_t rule = flows::kNoRule;       // That denied.
   IpTuple tuple;                             // As received, if the packet got so far.
@@ -44,10 +46,13 @@ struct Outcome {
     if (reason == DropReason::kNone) outcome.disposition = Disposition::kReturn;
     return outcome;
   }
-  static Outcome hand_over(std::uint16_t worker) {
+  /// Of kNone it is a packet that must not be handed on, and is dropped.
+  static Outcome hand_over(std::uint16_t worker, HandOver how) {
+    if (how == HandOver::kNone) return drop(DropReason::loop);
     Outcome outcome;
     outcome.disposition = Disposition::kHandOver;
     outcome.worker = worker;
+    outcome.how = how;
     return outcome;
   }
   static Outcome collect() {

@@ -4,6 +4,7 @@
 
 #include "dataplane/first_packet.hpp"
 #include "dataplane/frame.hpp"
+#include "dataplane/messages.hpp"
 #include "dataplane/trace.hpp"
 #include "dataplane/tuple.hpp"
 #include "flows/packet/parse.hpp"
@@ -17,7 +18,7 @@ namespace gannet::dataplane {
 struct SlowPacket {
   Frame& frame;
   const Ingress& in;
-  bool is_handed_over = false;  // By another worker: must not be handed on.
+  HandOver came = HandOver::kNone;
   // First fragment of a packet all of whose fragments are here, with so many bytes; 0: it is not.
   std::uint32_t whole_bytes = 0;
   Trace* trace = nullptr;

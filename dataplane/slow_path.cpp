@@ -111,7 +111,8 @@ Outcome SlowPath::handle_ip(SlowPacket& packet, const Snapshot& policy, Nanos no
   const std::uint16_t collector =
       parsed.is_fragment ? collector_of(policy, packet.in.zone, addresses) : kNoIndex;
   // Where the fragments of a packet have come together its owner is only found out.
-  if (packet.is_whole() && collector == connections_.config().worker) packet.is_handed_over = false;
+  const bool is_collected = packet.is_whole() && collector == connections_.config().worker;
+  if (is_collected && packet.came == HandOver::kByNature) packet.came = HandOver::kNone;
   Outcome outcome = handle_addressed(packet, addresses, collector, policy, now);
   outcome.tuple = addresses;
   return outcome;
@@ -126,8 +127,9 @@ Outcome SlowPath::handle_addressed(SlowPacket& packet, const IpTuple& addresses,
     return Outcome::drop(DropReason::spoofed_ip);
   }
   if (packet.parsed.is_fragment && !packet.is_whole()) {
-    const bool is_mine = packet.is_handed_over || collector == connections_.config().worker;
-    return is_mine ? Outcome::collect() : Outcome::hand_over(collector);
+    const bool is_mine =
+        packet.came != HandOver::kNone || collector == connections_.config().worker;
+    return is_mine ? Outcome::collect() : Outcome::hand_over(collector, HandOver::kByNature);
   }
   return packet.parsed.l3 == packet::L3::kIpv4 ? handle_known_shape<Ip4Key>(packet, policy, now)
                                                : handle_known_shape<Ip6Key>(packet, policy, now);
@@ -155,9 +157,8 @@ Outcome SlowPath::handle_known_shape(SlowPacket& packet, const Snapshot& policy,
   }
   const auto& flow = table.flow(ref);
   if (flow.kind == FlowKind::kRedirect) {
-    return packet.is_handed_over
-               ? Outcome::drop(DropReason::loop)
-               : Outcome::hand_over(static_cast<std::uint16_t>(flow.action.next_hop));
+    return Outcome::hand_over(static_cast<std::uint16_t>(flow.action.next_hop),
+                              on_by_redirect(packet.came));
   }
   return handle_hit<Key>(packet, tuple_of(key), ref, policy, now);
 }

@@ -31,14 +31,14 @@ Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, 
   const flows::FlowRef ref = table.find(reply);
   if (!ref.is_valid()) {
     const std::uint16_t owner = connections_.natural_owner(policy, packet.in.zone, tuple_of(reply));
-    const bool is_elsewhere = !packet.is_handed_over && owner != connections_.config().worker;
-    return is_elsewhere ? Outcome::hand_over(owner)
+    const bool is_elsewhere =
+        packet.came == HandOver::kNone && owner != connections_.config().worker;
+    return is_elsewhere ? Outcome::hand_over(owner, HandOver::kByNature)
                         : Outcome::drop(DropReason::icmp_error_unrelated);
   }
   if (table.flow(ref).kind == flows::FlowKind::kRedirect) {
-    return packet.is_handed_over
-               ? Outcome::drop(DropReason::loop)
-               : Outcome::hand_over(static_cast<std::uint16_t>(table.flow(ref).action.next_hop));
+    return Outcome::hand_over(static_cast<std::uint16_t>(table.flow(ref).action.next_hop),
+                              on_by_redirect(packet.came));
   }
   const Admission admission =
       connections_.refresh<Key>(ref, packet.in, policy, to_ticks(now), false);

@@ -86,9 +86,10 @@ DropReason SlowPath::may_open(const SlowPacket& packet, const IpTuple& tuple,
 template <typename Key>
 Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uint32_t replaces,
                               const Snapshot& policy, Nanos now) {
-  if (!packet.is_handed_over && replaces == flows::kNoConnection) {
+  const HandOver onward = on_by_nature(packet.came);
+  if (onward != HandOver::kNone && replaces == flows::kNoConnection) {
     const std::uint16_t owner = connections_.natural_owner(policy, packet.in.zone, tuple);
-    if (owner != connections_.config().worker) return Outcome::hand_over(owner);
+    if (owner != connections_.config().worker) return Outcome::hand_over(owner, onward);
   }
   if (packet.trace != nullptr) packet.trace->add(Step::kFlowMiss, tuple);
   if (GatewayService::is_addressed(tuple, packet.in, policy)) {

@@ -74,24 +74,24 @@ DropReason SlowStage::receive(Job& job) const {
 Outcome SlowStage::decide(Job& job) {
   job.frame = frame_of(job.packet);
   const DropReason refused = receive(job);
-  SlowPacket slow{job.frame, job.in, job.is_handed_over, job.whole_bytes, nullptr, {}};
+  SlowPacket slow{job.frame, job.in, job.came, job.whole_bytes, nullptr, {}};
   Outcome outcome = refused == DropReason::kNone ? slow_path_.handle(slow, job.policy, job.now)
                                                  : Outcome::drop(refused);
   job.parsed = slow.parsed;
   return outcome;
 }
 
-void SlowStage::process(std::uint16_t port, rte_mbuf* packet, bool is_handed_over,
-                        const Snapshot& policy, Nanos now) {
+void SlowStage::process(std::uint16_t port, rte_mbuf* packet, HandOver came, const Snapshot& policy,
+                        Nanos now) {
   counters_.slow_packets.add(1);
   Job job{ports_[port], packet, policy, now};
-  job.is_handed_over = is_handed_over;
+  job.came = came;
   if (rte_pktmbuf_linearize(packet) != 0) {
     transmitter_.drop(packet, port, DropReason::no_buffer);
     return;
   }
   PortContext& context = job.port;
-  if (!is_handed_over && context.bytes_per_second != 0 &&
+  if (came == HandOver::kNone && context.bytes_per_second != 0 &&
       !context.rx_bucket.take(context.bytes_per_second, packet->pkt_len, now,
                               context.bandwidth_burst)) {
     transmitter_.drop(packet, port, DropReason::eni_rate_limit);
@@ -110,7 +110,7 @@ void SlowStage::act(Job& job, Outcome& outcome) {
     case Disposition::kReturn: return send_back(job, outcome);
     case Disposition::kCollect: return collect(job);
     case Disposition::kHandOver:
-      return transmitter_.hand_over(job.packet, job.port.index, outcome.worker);
+      return transmitter_.hand_over(job.packet, job.port.index, outcome.worker, outcome.how);
   }
 }
 

@@ -42,7 +42,7 @@ class SlowStage final {
   SlowStage& operator=(const SlowStage&) = delete;
 
   /// Deals with a packet that came in by `port`; takes ownership.
-  void process(std::uint16_t port, rte_mbuf* packet, bool is_handed_over, const Snapshot& policy,
+  void process(std::uint16_t port, rte_mbuf* packet, HandOver came, const Snapshot& policy,
                Nanos now);
 
   /// Sends a frame of the switch's own to an address of a VPC; takes ownership. It is counted for
@@ -62,7 +62,7 @@ class SlowStage final {
     rte_mbuf* packet;
     const Snapshot& policy;
     Nanos now;
-    bool is_handed_over = false;
+    HandOver came = HandOver::kNone;
     std::uint32_t whole_bytes = 0;  // Of a fragment of a packet that is whole; else 0.
     std::uint16_t fragment_id = 0;  // With whole_bytes: the packet's number if it gets a new one.
     Frame frame{};

@@ -56,7 +56,7 @@ void SlowStage::act_on_whole(Fragments::Result& whole, const Job& last) {
   for (unsigned i = 0; i < whole.count; ++i) {
     auto* const packet = static_cast<rte_mbuf*>(whole.give_back[i]);
     Job job{ports_[packet->port], packet, last.policy, last.now};
-    job.is_handed_over = last.is_handed_over;
+    job.came = last.came;
     job.whole_bytes = whole.total;
     job.fragment_id = id;
     if (i == 0) {
@@ -74,7 +74,7 @@ void SlowStage::act_on_whole(Fragments::Result& whole, const Job& last) {
       outcome.disposition = Disposition::kDrop;
       outcome.reason = unreadable;
     } else if (verdict.disposition == Disposition::kForward) {
-      SlowPacket slow{job.frame, job.in, job.is_handed_over, 0, nullptr, job.parsed};
+      SlowPacket slow{job.frame, job.in, job.came, 0, nullptr, job.parsed};
       outcome = slow_path_.follow(slow, verdict, job.policy, job.now);
     }
     act(job, outcome);

@@ -36,13 +36,15 @@ void Transmitter::send_with_care(std::uint16_t port, rte_mbuf* packet, std::uint
   push(port, packet, ingress_port);
 }
 
-void Transmitter::hand_over(rte_mbuf* packet, std::uint16_t ingress_port, std::uint16_t owner) {
+void Transmitter::hand_over(rte_mbuf* packet, std::uint16_t ingress_port, std::uint16_t to,
+                            HandOver how) {
   Message message;
   message.kind = MessageKind::kIngress;
+  message.came = how;
   message.from = worker_;
   message.ingress_port = ingress_port;
   message.packet = packet;
-  if (!mailbox_.send(mailbox_.context, owner, message)) {
+  if (!mailbox_.send(mailbox_.context, to, message)) {
     return drop(packet, ingress_port, DropReason::handover_full);
   }
   ports_[ingress_port].counters->handed_over_packets.add(1);

@@ -74,8 +74,8 @@ class Transmitter final {
     rte_pktmbuf_free(packet);
   }
 
-  /// Gives a packet, as it was received, to the worker that owns its connection; takes ownership.
-  void hand_over(rte_mbuf* packet, std::uint16_t ingress_port, std::uint16_t owner);
+  /// Gives a packet, as it was received, to another worker, which is told how; takes ownership.
+  void hand_over(rte_mbuf* packet, std::uint16_t ingress_port, std::uint16_t to, HandOver how);
 
   /// Gives everything gathered to the ports.
   void flush() {

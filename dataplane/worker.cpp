@@ -115,12 +115,11 @@ void Worker::run() {
 }
 
 template <typename Steps>
-std::uint64_t Worker::forward(PortContext& port, rte_mbuf** packets, unsigned count,
-                              bool is_handed_over, Steps& steps) {
+std::uint64_t Worker::forward(PortContext& port, rte_mbuf** packets, unsigned count, HandOver came,
+                              Steps& steps) {
   return fast_path_.process(
-      {port, packets, count, is_handed_over, *policy_, now_}, steps, [&](rte_mbuf* packet) {
-        slow_stage_.process(port.index, packet, is_handed_over, *policy_, now_);
-      });
+      {port, packets, count, came, *policy_, now_}, steps,
+      [&](rte_mbuf* packet) { slow_stage_.process(port.index, packet, came, *policy_, now_); });
 }
 
 template <typename Steps>
@@ -139,7 +138,7 @@ template <typename Steps>
     }
     steps.end(LoopStep::kReceive);
     port.counters->rx_packets.add(count);
-    port.counters->rx_bytes.add(forward(port, packets, count, false, steps));
+    port.counters->rx_bytes.add(forward(port, packets, count, HandOver::kNone, steps));
     transmitter_.flush();
     steps.end(LoopStep::kTransmit);
   }
@@ -225,7 +224,7 @@ unsigned Worker::read_mail() {
   return total;
 }
 
-// In order; packets that came in by one port are worked on together.
+// In order; packets that came in by one port, and on to here in one way, are worked on together.
 void Worker::read_messages(const Message* messages, unsigned count) {
   for (unsigned i = 0; i < count;) {
     if (messages[i].kind != MessageKind::kIngress) {
@@ -233,15 +232,16 @@ void Worker::read_messages(const Message* messages, unsigned count) {
       continue;
     }
     const std::uint16_t port = messages[i].ingress_port;
+    const HandOver came = messages[i].came;
     rte_mbuf* packets[FastPath::kBurst];
     unsigned packet_count = 0;
     while (i < count && messages[i].kind == MessageKind::kIngress &&
-           messages[i].ingress_port == port) {
+           messages[i].ingress_port == port && messages[i].came == came) {
       packets[packet_count++] = messages[i++].packet;
     }
     ports_[port].counters->taken_over_packets.add(packet_count);
     NoSteps steps;
-    forward(ports_[port], packets, packet_count, true, steps);
+    forward(ports_[port], packets, packet_count, came, steps);
   }
 }
 

@@ -148,7 +148,7 @@ class Worker final {
   unsigned receive(Steps& steps);
   // \return the bytes of the packets as they came in.
   template <typename Steps>
-  std::uint64_t forward(PortContext& port, rte_mbuf** packets, unsigned count, bool is_handed_over,
+  std::uint64_t forward(PortContext& port, rte_mbuf** packets, unsigned count, HandOver came,
                         Steps& steps);
   unsigned read_mail();
   void read_messages(const Message* messages, unsigned count);
