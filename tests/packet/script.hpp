@@ -63,6 +63,7 @@ struct Script {
   std::vector<Step> steps;
   unsigned mtu = 1'600;
   unsigned connections = 1'000;  // Capacity of each worker.
+  unsigned least_workers = 1;
 };
 
 /// \return the file's cases, or "file:line: what is wrong".

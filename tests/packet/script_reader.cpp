@@ -182,6 +182,8 @@ class Reader {
       script.underlay += ", " + rest;
     } else if (word == "mtu") {
       script.mtu = static_cast<unsigned>(count_of(rest));
+    } else if (word == "workers") {
+      script.least_workers = static_cast<unsigned>(count_of(rest));
     } else if (word == "capacity") {
       script.connections = static_cast<unsigned>(count_of(rest));
     } else if (word == "let") {

@@ -76,14 +76,14 @@ class Runner {
     if (!policy) return at(0, policy.error().message);
     policy_ = *policy;
     BenchConfig config;
-    config.worker_count = on_.worker_count;
+    config.worker_count = std::max(on_.worker_count, script_.least_workers);
     config.card = on_.card;
     config.vm_ports = ports_of(policy_);
     config.host_yaml = script_.host_yaml;
     if (!on_.card.empty()) config.host_yaml += script_.card_host_yaml;
     config.underlay = script_.underlay;
     config.mtu = static_cast<std::uint16_t>(script_.mtu);
-    config.connections = script_.connections * on_.worker_count;
+    config.connections = script_.connections * config.worker_count;
     auto bench = BenchSwitch::create(config);
     if (!bench) return at(0, bench.error().message);
     bench_ = std::move(*bench);
