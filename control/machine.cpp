@@ -2,6 +2,7 @@
 #include "control/machine.hpp"
 
 #include "control/policy/validate.hpp"
+#include "dataplane/connections.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -18,6 +19,8 @@ constexpr std::uint64_t kHugePageBytes = 2 * kMiB;
 // Measured: a connection with both flows and its share of the index. IPv6 has a quarter as many, of
 // not quite twice the size.
 constexpr std::uint64_t kBytesPerConnection = 420;
+// The same of a redirect: half a connection's record.
+constexpr std::uint64_t kBytesPerRedirect = 190;
 // Of the emulated card (docs/emudpu.md): what it takes if it is not told otherwise, and a buffer
 // with its header and private area.
 constexpr std::uint64_t kCardBuffersPerPort = 4'096;
@@ -98,7 +101,11 @@ std::uint64_t free_huge_pages() {
 }
 
 std::uint64_t table_bytes(const HostConfig& host) {
-  return host.capacity.connections * kBytesPerConnection;
+  const std::uint64_t connections = host.capacity.connections;
+  const auto workers = static_cast<unsigned>(host.workers.cores.size());
+  const std::uint64_t redirects =
+      workers == 0 ? 0 : dataplane::redirect_room(static_cast<std::uint32_t>(connections), workers);
+  return connections * kBytesPerConnection + redirects * kBytesPerRedirect;
 }
 
 std::uint64_t card_buffer_bytes(const HostConfig& host) {

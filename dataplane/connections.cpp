@@ -24,10 +24,12 @@ Result<std::unique_ptr<Connections>> Connections::create(const TrackingConfig& c
                                                          const flows::HashSeed& seed, Nanos now,
                                                          Mailbox mailbox) {
   auto v4 =
-      flows::Ip4FlowTable::create(config.ip4_capacity, seed, to_ticks(now), config.use_huge_pages);
+      flows::Ip4FlowTable::create(config.ip4_capacity, seed, to_ticks(now), config.use_huge_pages,
+                                  redirect_room(config.ip4_capacity, config.worker_count));
   if (!v4) return tl::unexpected(v4.error());
   auto v6 =
-      flows::Ip6FlowTable::create(config.ip6_capacity, seed, to_ticks(now), config.use_huge_pages);
+      flows::Ip6FlowTable::create(config.ip6_capacity, seed, to_ticks(now), config.use_huge_pages,
+                                  redirect_room(config.ip6_capacity, config.worker_count));
   if (!v6) return tl::unexpected(v6.error());
   auto mappings = NatMappings::create(config.ip4_capacity, seed);
   if (!mappings) return tl::unexpected(mappings.error());
@@ -44,6 +46,8 @@ Connections::Connections(const TrackingConfig& config, std::unique_ptr<flows::Ip
       mappings_(std::move(mappings)),
       judge_(&mappings_),
       usage_(kMaxEniCount),
+      redirects_at_{std::vector<std::uint32_t>(config.worker_count),
+                    std::vector<std::uint32_t>(config.worker_count)},
       mailbox_(mailbox) {}
 
 template <typename Key>
@@ -143,6 +147,9 @@ bool Connections::close(std::uint32_t index, Ticks now) {
       records.arm(index, now + kRetryTicks);
       return false;
     }
+  }
+  if ((shared.flags & flows::kHasRedirect) != 0) {
+    --redirects_at<Key>(connection.details.redirect_worker);
   }
   if ((shared.flags & flows::kHasNatMapping) != 0) mappings_.release(shared.nat_mapping, now);
   if (shared.owner_eni != flows::kNoEni) --usage_[shared.owner_eni].connection_count;

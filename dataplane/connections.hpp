@@ -38,6 +38,20 @@ struct TrackingConfig {
   bool use_huge_pages = false;
 };
 
+/// Redirects that a worker with so many connections may have at each of the others, and how many
+/// fit with each of those. Every connection may have one where no more than four workers share the
+/// memory that this takes.
+[[nodiscard]] constexpr std::uint32_t redirect_share(std::uint32_t capacity,
+                                                     unsigned worker_count) {
+  constexpr unsigned kMostTimes = 3;
+  if (worker_count <= kMostTimes + 1) return capacity;
+  const std::uint64_t room = std::uint64_t{kMostTimes} * capacity;
+  return static_cast<std::uint32_t>((room + worker_count - 2) / (worker_count - 1));
+}
+[[nodiscard]] constexpr std::uint32_t redirect_room(std::uint32_t capacity, unsigned worker_count) {
+  return redirect_share(capacity, worker_count) * (worker_count - 1);
+}
+
 /// A packet whose flow has been found or made.
 struct Admission {
   DropReason reason = DropReason::kNone;
@@ -143,11 +157,10 @@ class Connections final {
 
   /// The redirect of a connection was never made, or is no more: nobody has to be told of its end.
   template <typename Key>
-  void forget_redirect(std::uint32_t index) {
-    table<Key>()[index].shared.flags &= static_cast<std::uint8_t>(~flows::kHasRedirect);
-  }
+  void forget_redirect(std::uint32_t index);
 
-  /// The other workers' side of redirects. \return false if there is no room.
+  /// The other workers' side of redirects. \return false if there is no room, or the key is that of
+  /// a connection here.
   template <typename Key>
   [[nodiscard]] bool add_redirect(const Key& key, std::uint16_t owner);
   template <typename Key>
@@ -177,7 +190,10 @@ class Connections final {
   }
   /// Connections of both families; redirects to other workers are none.
   [[nodiscard]] std::uint32_t connection_total() const {
-    return v4_->used_count() + v6_->used_count() - redirect_count_;
+    return v4_->used_count() + v6_->used_count();
+  }
+  [[nodiscard]] std::uint32_t redirect_total() const {
+    return v4_->redirect_count() + v6_->redirect_count();
   }
   /// Connections evicted because the table was full.
   [[nodiscard]] std::uint64_t evicted_count() const { return evicted_count_; }
@@ -211,6 +227,12 @@ class Connections final {
                                          flows::Connection<Key>& connection, std::uint32_t replaces,
                                          std::uint64_t& reverse_hash);
   template <typename Key>
+  [[nodiscard]] std::uint32_t& redirects_at(std::uint16_t worker) {
+    return redirects_at_[sizeof(Key) == sizeof(flows::Ip4Key) ? 0 : 1][worker];
+  }
+  template <typename Key>
+  [[nodiscard]] bool make_redirect_room(std::uint16_t worker, std::uint32_t replaces, Ticks now);
+  template <typename Key>
   void start(std::uint32_t index, const FirstPacket& first, const PacketFacts& facts);
   template <typename Key>
   [[nodiscard]] bool adopt(std::uint32_t index, const Snapshot& policy, unsigned& looks);
@@ -236,7 +258,9 @@ class Connections final {
   std::unique_ptr<flows::Ip6FlowTable> v6_;
   NatMappings mappings_;
   Judge judge_;
-  std::vector<EniUsage> usage_;      // By ENI index.
+  std::vector<EniUsage> usage_;  // By ENI index.
+  // Of connections here, by the worker that knows of them; IPv4 and IPv6.
+  std::array<std::vector<std::uint32_t>, 2> redirects_at_;
   TokenBucket outside_icmp_errors_;  // About packets of no ENI.
   TokenBucket outside_probe_answers_;
   TokenBucket outside_log_entries_;
@@ -245,7 +269,6 @@ class Connections final {
   std::uint64_t evicted_count_ = 0;
   std::uint64_t reevaluated_count_ = 0;
   std::uint64_t adopted_count_ = 0;
-  std::uint32_t redirect_count_ = 0;
   std::uint32_t swept_generation_ = 0;    // That the cursors go with.
   std::uint32_t settled_generation_ = 0;  // That all connections have.
   std::uint32_t v4_cursor_ = 0;

@@ -125,6 +125,13 @@ Admission Connections::open(FirstPacket& first, const PacketFacts& facts, std::u
   const bool is_routed = (connection.flows[0].action.flags & flows::kDecrementTtl) != 0;
   if (is_routed && facts.ttl <= 1) return give_back(DropReason::ttl_expired);
 
+  const auto& reply = connection.flows[1].key;
+  const std::uint16_t reply_owner =
+      natural_owner(first.policy, flows::zone_of(reply), tuple_of(reply));
+  const bool is_elsewhere = reply_owner != config_.worker;
+  if (is_elsewhere && !make_redirect_room<Key>(reply_owner, replaces, first.now)) {
+    return give_back(DropReason::redirect_table_full);
+  }
   if (replaces != kNoConnection && !close<Key>(replaces, first.now)) {
     return give_back(DropReason::handover_full);
   }
@@ -135,10 +142,8 @@ Admission Connections::open(FirstPacket& first, const PacketFacts& facts, std::u
   connection.shared.owner_eni = owner;
   start<Key>(index, first, facts);
   admission.flow = flows::FlowRef(index, Direction::kForward);
-  const auto& reply = connection.flows[1].key;
-  const std::uint16_t reply_owner =
-      natural_owner(first.policy, flows::zone_of(reply), tuple_of(reply));
-  if (reply_owner != config_.worker) {
+  if (is_elsewhere) {
+    ++redirects_at<Key>(reply_owner);
     connection.shared.flags |= flows::kHasRedirect;
     connection.details.redirect_worker = reply_owner;
     admission.redirect_worker = reply_owner;

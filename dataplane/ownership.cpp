@@ -10,6 +10,8 @@ using flows::Direction;
 using flows::kNoConnection;
 using flows::ZoneKind;
 
+constexpr unsigned kEvictionLooks = 32;  // A microsecond, if they are in no cache.
+
 std::uint64_t hash_address(const IpAddress& ip) {
   return (load<std::uint64_t>(ip.data()) ^ load<std::uint64_t>(ip.data() + 8)) * 0x9e3779b97f4a7c15;
 }
@@ -40,6 +42,38 @@ std::uint16_t Connections::natural_owner(const Snapshot& policy, flows::Zone zon
   return static_cast<std::uint16_t>(((h >> 32) * config_.worker_count) >> 32);
 }
 
+// Whether there is room for another redirect at a worker. Who has had no answer goes first there as
+// well (S3). `replaces` goes in any case.
+template <typename Key>
+bool Connections::make_redirect_room(std::uint16_t worker, std::uint32_t replaces, Ticks now) {
+  auto& records = table<Key>();
+  const auto leads_there = [&](std::uint32_t i) {
+    return (records[i].shared.flags & flows::kHasRedirect) != 0 &&
+           records[i].details.redirect_worker == worker;
+  };
+  const std::uint32_t going = replaces != kNoConnection && leads_there(replaces) ? 1 : 0;
+  const std::uint32_t share = redirect_share(records.capacity(), config_.worker_count);
+  if (redirects_at<Key>(worker) - going < share) return true;
+  std::uint32_t i = records.oldest_embryonic();
+  for (unsigned n = 0; n < kEvictionLooks && i != kNoConnection; ++n) {
+    const std::uint32_t next = records[i].details.embryonic.next;
+    if (leads_there(i) && close<Key>(i, now)) {
+      ++evicted_count_;
+      return true;
+    }
+    i = next;
+  }
+  return false;
+}
+
+template <typename Key>
+void Connections::forget_redirect(std::uint32_t index) {
+  auto& connection = table<Key>()[index];
+  if ((connection.shared.flags & flows::kHasRedirect) == 0) return;
+  connection.shared.flags &= static_cast<std::uint8_t>(~flows::kHasRedirect);
+  --redirects_at<Key>(connection.details.redirect_worker);
+}
+
 template <typename Key>
 bool Connections::add_redirect(const Key& key, std::uint16_t owner) {
   auto& records = table<Key>();
@@ -51,19 +85,7 @@ bool Connections::add_redirect(const Key& key, std::uint16_t owner) {
     flow.action.next_hop = owner;
     return true;
   }
-  const std::uint32_t index = records.allocate();
-  if (index == kNoConnection) return false;
-  auto& flow = records[index].flows[0];
-  flow.key = key;
-  flow.kind = flows::FlowKind::kRedirect;
-  flow.action.next_hop = owner;
-  records[index].flows[1].kind = flows::FlowKind::kUnindexed;
-  if (!records.publish(index)) {
-    records.release(index);
-    return false;
-  }
-  ++redirect_count_;
-  return true;
+  return records.add_redirect(key, owner);
 }
 
 template <typename Key>
@@ -73,8 +95,7 @@ void Connections::remove_redirect(const Key& key, std::uint16_t owner) {
   if (!ref.is_valid()) return;
   const auto& flow = records.flow(ref);
   if (flow.kind != flows::FlowKind::kRedirect || flow.action.next_hop != owner) return;
-  records.release(ref.connection());
-  --redirect_count_;
+  records.remove_redirect(ref);
 }
 
 template <typename Key>
@@ -85,9 +106,11 @@ void Connections::redirect_refused(const Key& key, Ticks now) {
   close<Key>(ref.connection(), now);
 }
 
-#define GANNET_INSTANTIATE(Key)                                               \
-  template bool Connections::add_redirect<Key>(const Key&, std::uint16_t);    \
-  template void Connections::remove_redirect<Key>(const Key&, std::uint16_t); \
+#define GANNET_INSTANTIATE(Key)                                                            \
+  template bool Connections::make_redirect_room<Key>(std::uint16_t, std::uint32_t, Ticks); \
+  template void Connections::forget_redirect<Key>(std::uint32_t);                          \
+  template bool Connections::add_redirect<Key>(const Key&, std::uint16_t);                 \
+  template void Connections::remove_redirect<Key>(const Key&, std::uint16_t);              \
   template void Connections::redirect_refused<Key>(const Key&, Ticks)
 GANNET_INSTANTIATE(flows::Ip4Key);
 GANNET_INSTANTIATE(flows::Ip6Key);

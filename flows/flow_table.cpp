@@ -8,25 +8,28 @@ namespace gannet::flows {
 template <typename Key>
 Result<std::unique_ptr<FlowTable<Key>>> FlowTable<Key>::create(std::uint32_t capacity,
                                                                const HashSeed& seed, Ticks now,
-                                                               bool use_huge_pages) {
-  GANNET_CHECK(capacity >= 1 && capacity < kNoConnection / 2);
-  auto slab = Region::map(std::size_t{capacity} * sizeof(Record), use_huge_pages);
+                                                               bool use_huge_pages,
+                                                               std::uint32_t redirect_capacity) {
+  const std::uint64_t record_count = capacity + std::uint64_t{redirect_capacity} / 2 + 1;
+  GANNET_CHECK(capacity >= 1 && record_count < kNoConnection / 2);
+  auto slab = Region::map(record_count * sizeof(Record), use_huge_pages);
   if (!slab) return tl::unexpected(slab.error());
-  auto index = FlowIndex::create(2 * capacity, use_huge_pages);
+  auto index = FlowIndex::create(2 * capacity + redirect_capacity, use_huge_pages);
   if (!index) return tl::unexpected(index.error());
   return std::unique_ptr<FlowTable>(
-      new FlowTable(std::move(*slab), std::move(*index), capacity, seed, now));
+      new FlowTable(std::move(*slab), std::move(*index), capacity, redirect_capacity, seed, now));
 }
 
 template <typename Key>
 FlowTable<Key>::FlowTable(Region slab, FlowIndex index, std::uint32_t capacity,
-                          const HashSeed& seed, Ticks now)
+                          std::uint32_t redirect_capacity, const HashSeed& seed, Ticks now)
     : slab_(std::move(slab)),
       records_(reinterpret_cast<Record*>(slab_.data())),
       index_(std::move(index)),
       wheel_(*this, now),
       seed_(seed),
-      capacity_(capacity) {}
+      capacity_(capacity),
+      redirect_capacity_(redirect_capacity) {}
 
 // A record that has not been used for long is in no cache, and to know the next but one of those
 // that are free takes a look at the next. So the next is fetched now.
@@ -85,6 +88,44 @@ void FlowTable<Key>::release(std::uint32_t i) {
   record.shared.flags = 0;
   record.shared.timer.next = std::exchange(free_head_, i);
   --used_count_;
+}
+
+template <typename Key>
+bool FlowTable<Key>::add_redirect(const Key& key, std::uint16_t worker) {
+  FlowRef ref;
+  if (free_redirect_head_ != kNoRedirect) {
+    ref.value = free_redirect_head_;
+    free_redirect_head_ = flow(ref).action.next_hop;
+  } else if (touched_redirects_ < redirect_capacity_) {
+    ref = redirect(touched_redirects_++);
+  } else {
+    return false;
+  }
+  Flow<Key>& added = flow(ref);
+  added = Flow<Key>{};
+  if (!index_.insert(hash_of(key), ref)) {
+    free_redirect(ref);
+    return false;
+  }
+  added.key = key;
+  added.kind = FlowKind::kRedirect;
+  added.action.next_hop = worker;
+  ++redirect_count_;
+  return true;
+}
+
+template <typename Key>
+void FlowTable<Key>::remove_redirect(FlowRef ref) {
+  GANNET_DCHECK(flow(ref).kind == FlowKind::kRedirect);
+  index_.erase(hash_of(flow(ref).key), ref);
+  free_redirect(ref);
+  --redirect_count_;
+}
+
+template <typename Key>
+void FlowTable<Key>::free_redirect(FlowRef ref) {
+  flow(ref).kind = FlowKind::kUnindexed;  // For who has found it before, in the same burst.
+  flow(ref).action.next_hop = std::exchange(free_redirect_head_, ref.value);
 }
 
 template <typename Key>

@@ -3,6 +3,10 @@
 // their flows, the timer wheel that ages them, and the list of those that nobody has answered yet,
 // which are the first to go when the slab is full (S2, S3).
 //
+// Behind the connections the slab has redirects, two a record: single flows that lead to the worker
+// that owns the connection. They are found by the same look-up and have room of their own, so that
+// neither can take the other's (S2).
+//
 // Everything is allocated at start. A full table is an answer, not an error: allocate() says so.
 // Owned by one worker; nothing here is shared.
 #pragma once
@@ -26,10 +30,11 @@ class FlowTable {
  public:
   using Record = Connection<Key>;
 
-  /// \param capacity connections, at least 1; \param now the current time.
-  [[nodiscard]] static Result<std::unique_ptr<FlowTable>> create(std::uint32_t capacity,
-                                                                 const HashSeed& seed, Ticks now,
-                                                                 bool use_huge_pages);
+  /// \param capacity connections, at least 1; \param now the current time; \param
+  /// redirect_capacity redirects beside them.
+  [[nodiscard]] static Result<std::unique_ptr<FlowTable>> create(
+      std::uint32_t capacity, const HashSeed& seed, Ticks now, bool use_huge_pages,
+      std::uint32_t redirect_capacity = 0);
 
   template <typename KeyOrWords>
   [[nodiscard]] std::uint64_t hash_of(const KeyOrWords& key) const {
@@ -63,6 +68,13 @@ class FlowTable {
   /// Takes a record out of everything and frees it; its flows are of kind kUnindexed from now on.
   void release(std::uint32_t i);
 
+  /// Adds a redirect to another worker. The key is not in the table. \return false if there is no
+  /// room.
+  [[nodiscard]] bool add_redirect(const Key& key, std::uint16_t worker);
+  /// Takes a redirect out; its flow is of kind kUnindexed from now on.
+  void remove_redirect(FlowRef ref);
+  [[nodiscard]] std::uint32_t redirect_count() const { return redirect_count_; }
+
   /// Arms, or moves, the record's timer.
   void arm(std::uint32_t i, Ticks deadline) {
     wheel_.disarm(i);
@@ -83,7 +95,7 @@ class FlowTable {
   [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
   [[nodiscard]] std::uint32_t used_count() const { return used_count_; }
   [[nodiscard]] std::uint32_t high_water() const { return high_water_; }
-  /// Records with an index at or above this have never been used.
+  /// Connections with an index at or above this have never been used.
   [[nodiscard]] std::uint32_t touched_count() const { return touched_count_; }
   [[nodiscard]] bool is_used(std::uint32_t i) const {
     return (records_[i].shared.flags & kInUse) != 0;
@@ -98,7 +110,15 @@ class FlowTable {
   }
 
  private:
-  FlowTable(Region slab, FlowIndex index, std::uint32_t capacity, const HashSeed& seed, Ticks now);
+  static constexpr std::uint32_t kNoRedirect = 0xffff'ffff;
+
+  FlowTable(Region slab, FlowIndex index, std::uint32_t capacity, std::uint32_t redirect_capacity,
+            const HashSeed& seed, Ticks now);
+
+  [[nodiscard]] FlowRef redirect(std::uint32_t number) const {
+    return {capacity_ + number / 2, static_cast<Direction>(number % 2)};
+  }
+  void free_redirect(FlowRef ref);
 
   // By force, as FlowBuckets::prefetch.
   [[gnu::always_inline]] void prefetch_next_free() const;
@@ -113,6 +133,10 @@ class FlowTable {
   std::uint32_t high_water_ = 0;
   std::uint32_t touched_count_ = 0;
   std::uint32_t free_head_ = kNoConnection;  // Linked through shared.timer.next.
+  std::uint32_t redirect_capacity_;
+  std::uint32_t redirect_count_ = 0;
+  std::uint32_t touched_redirects_ = 0;
+  std::uint32_t free_redirect_head_ = kNoRedirect;  // Linked through the action's next_hop.
   std::uint32_t embryonic_head_ = kNoConnection;
   std::uint32_t embryonic_tail_ = kNoConnection;
 };

@@ -194,6 +194,7 @@ TEST_F(ConnectionsTest, SilenceEndsAConnection) {
 }
 
 TEST_F(ConnectionsTest, ARedirectLeadsToItsOwnerUntilItIsTakenBack) {
+  make(kCapacity, 4);
   const auto key = key_of<Ip4Key>(tuple(9), from(1).zone);
   ASSERT_TRUE(connections_->add_redirect(key, 3));
   const auto ref = connections_->v4().find(key);
@@ -203,6 +204,55 @@ TEST_F(ConnectionsTest, ARedirectLeadsToItsOwnerUntilItIsTakenBack) {
   EXPECT_TRUE(connections_->v4().find(key).is_valid());
   connections_->remove_redirect(key, 3);
   EXPECT_FALSE(connections_->v4().find(key).is_valid());
+}
+
+// S2: a worker's connections have a share of the room at each other one, which nobody else can
+// take; when it is used up, who has had no answer goes first.
+TEST_F(ConnectionsTest, S2AWorkerHasNoMoreRedirectsThanItsShare) {
+  constexpr std::uint16_t kWorkers = 10;
+  constexpr std::uint32_t kShare = 4;  // A third of 12.
+  std::uint32_t told = 0;              // Redirects that worker 1 knows of.
+  const Mailbox mailbox{&told, [](void* context, std::uint16_t to, const Message& message) {
+                          EXPECT_EQ(to, 1);
+                          if (message.kind == MessageKind::kRemoveRedirect) {
+                            --*static_cast<std::uint32_t*>(context);
+                          }
+                          return true;
+                        }};
+  make(12, kWorkers, mailbox);
+  policy_->enis[eni_[0]].qos = {};
+  policy_->enis[eni_[1]].worker = 1;
+  const auto open_and_tell = [&](std::uint16_t port) {
+    const DropReason reason = open(port, port);
+    if (reason == DropReason::kNone) ++told;
+    return reason;
+  };
+  for (std::uint16_t port = 1; port <= kShare; ++port) {
+    ASSERT_EQ(open_and_tell(port), DropReason::kNone);
+  }
+  answer(1, 10);
+  EXPECT_EQ(open_and_tell(5), DropReason::kNone);
+  EXPECT_TRUE(find(1).is_valid());
+  EXPECT_FALSE(find(2).is_valid());
+  EXPECT_EQ(told, kShare);
+  for (const std::uint16_t port : {3, 4, 5}) answer(port, 11);
+  EXPECT_EQ(open_and_tell(6), DropReason::redirect_table_full);
+  EXPECT_EQ(connections_->connection_total(), kShare);
+  EXPECT_EQ(connections_->connection_count(eni_[0]), kShare);
+  policy_->enis[eni_[1]].worker = 0;
+  EXPECT_EQ(open_and_tell(6), DropReason::kNone) << "which takes no redirect";
+  policy_->enis[eni_[1]].worker = 1;
+  EXPECT_TRUE(connections_->close<Ip4Key>(find(3).connection(), 12));
+  EXPECT_EQ(open_and_tell(7), DropReason::kNone);
+}
+
+// As many as all others together may have.
+TEST_F(ConnectionsTest, S2AllSharesFit) {
+  for (const unsigned workers : {1U, 2U, 4U, 5U, 16U, 64U}) {
+    EXPECT_EQ(redirect_room(1'000, workers), redirect_share(1'000, workers) * (workers - 1));
+    EXPECT_GE(redirect_share(1'000, workers), std::min(1'000U, 2'000U / workers))
+        << "a balancer's connections, of which each worker owns a part that is spread evenly";
+  }
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ constexpr HashSeed kSeed{
     {0x243f'6a88'85a3'08d3, 0x1319'8a2e'0370'7344, 0xa409'3822'299f'31d0, 0x082e'fa98'ec4e'6c89}};
 
 template <typename Key>
-std::unique_ptr<FlowTable<Key>> make_table(std::uint32_t capacity) {
-  auto table = FlowTable<Key>::create(capacity, kSeed, 0, false);
+std::unique_ptr<FlowTable<Key>> make_table(std::uint32_t capacity, std::uint32_t redirects = 0) {
+  auto table = FlowTable<Key>::create(capacity, kSeed, 0, false, redirects);
   EXPECT_TRUE(table);
   return std::move(*table);
 }
@@ -74,16 +74,35 @@ TYPED_TEST(FlowTableOf, AReleasedRecordsFlowsCarryNothing) {
   EXPECT_EQ((*table)[i].flows[1].kind, FlowKind::kUnindexed);
 }
 
-TYPED_TEST(FlowTableOf, RedirectsHaveOneFlowOnly) {
-  auto table = make_table<TypeParam>(10);
-  const std::uint32_t i = table->allocate();
-  (*table)[i].flows[0].key = numbered_key<TypeParam>(1);
-  (*table)[i].flows[0].kind = FlowKind::kRedirect;
-  ASSERT_TRUE(table->publish(i));
-  EXPECT_TRUE(table->find(numbered_key<TypeParam>(1)).is_valid());
-  EXPECT_FALSE(table->find(TypeParam{}).is_valid()) << "the unused half is not in the index";
-  table->release(i);
-  EXPECT_FALSE(table->find(numbered_key<TypeParam>(1)).is_valid());
+// S2: neither takes the other's room.
+TYPED_TEST(FlowTableOf, S2RedirectsHaveRoomOfTheirOwn) {
+  constexpr std::uint32_t kRedirects = 7;
+  auto table = make_table<TypeParam>(10, kRedirects);
+  for (int round = 0; round < 3; ++round) {
+    for (std::uint32_t n = 0; n < kRedirects; ++n) {
+      ASSERT_TRUE(table->add_redirect(numbered_key<TypeParam>(n), static_cast<std::uint16_t>(n)));
+    }
+    EXPECT_FALSE(table->add_redirect(numbered_key<TypeParam>(99), 1));
+    for (std::uint32_t n = 0; n < 10; ++n) {
+      ASSERT_NE(add(*table, numbered_key<TypeParam>(100 + n), numbered_key<TypeParam>(200 + n)),
+                kNoConnection);
+    }
+    EXPECT_EQ(table->used_count(), 10u);
+    EXPECT_EQ(table->redirect_count(), kRedirects);
+    for (std::uint32_t n = 0; n < kRedirects; ++n) {
+      const FlowRef ref = table->find(numbered_key<TypeParam>(n));
+      ASSERT_TRUE(ref.is_valid());
+      EXPECT_EQ(table->flow(ref).kind, FlowKind::kRedirect);
+      EXPECT_EQ(table->flow(ref).action.next_hop, n);
+      table->remove_redirect(ref);
+      EXPECT_FALSE(table->find(numbered_key<TypeParam>(n)).is_valid());
+      EXPECT_EQ(table->flow(ref).kind, FlowKind::kUnindexed) << "somebody may have found it before";
+    }
+    for (std::uint32_t n = 0; n < 10; ++n) {
+      table->release(table->find(numbered_key<TypeParam>(100 + n)).connection());
+    }
+  }
+  EXPECT_EQ(table->touched_count(), 10u);
 }
 
 TYPED_TEST(FlowTableOf, ANewRecordRemembersNothing) {
