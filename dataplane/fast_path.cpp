@@ -247,6 +247,7 @@ void FastPath::bring_up(const Burst& burst) {
 struct FastPath::Admission {
   const flows::NextHop* next_hops;
   const std::atomic<std::uint64_t>* neighbor_macs;
+  const std::uint16_t* waiting;  // Packets by neighbour; null: none at all.
   Ticks ticks;
   bool is_limited;  // The port's bandwidth.
 };
@@ -272,6 +273,9 @@ template <typename Key>
   if (hop.leaves_by_underlay()) {
     mac = admission.neighbor_macs[hop.neighbor].load(std::memory_order_relaxed);
     if (mac == 0) [[unlikely]]
+      return Fate::kSlow;
+    // What waits for this neighbour leaves first.
+    if (admission.waiting != nullptr && admission.waiting[hop.neighbor] != 0) [[unlikely]]
       return Fate::kSlow;
   }
   if (admission.is_limited && exceeds_rate(burst, slot.packet)) [[unlikely]] {
@@ -372,6 +376,7 @@ FastPath::Slot* FastPath::admit_row(const Burst& burst, Slot* first) {
   const Admission admission{
       burst.policy.next_hops.data(),
       neighbors_.macs(),
+      arp_queue_.is_empty() ? nullptr : arp_queue_.counts(),
       to_ticks(burst.now),
       burst.port.bytes_per_second != 0 && burst.came == HandOver::kNone,
   };

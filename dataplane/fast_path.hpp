@@ -11,6 +11,7 @@
 // Nothing in it locks, allocates, logs or asks the time. Owned by one worker.
 #pragma once
 
+#include "dataplane/arp_queue.hpp"
 #include "dataplane/common_shape.hpp"
 #include "dataplane/connections.hpp"
 #include "dataplane/drop_log.hpp"
@@ -29,10 +30,11 @@ class FastPath final {
  public:
   static constexpr unsigned kBurst = 32;
 
-  FastPath(Connections& connections, const NeighborTable& neighbors, Transmitter& transmitter,
-           PathCounters& counters, DropLog& drops)
+  FastPath(Connections& connections, const NeighborTable& neighbors, const ArpQueue& arp_queue,
+           Transmitter& transmitter, PathCounters& counters, DropLog& drops)
       : connections_(connections),
         neighbors_(neighbors),
+        arp_queue_(arp_queue),
         transmitter_(transmitter),
         counters_(counters),
         drops_(drops) {}
@@ -159,6 +161,7 @@ class FastPath final {
 
   Connections& connections_;
   const NeighborTable& neighbors_;
+  const ArpQueue& arp_queue_;
   Transmitter& transmitter_;
   PathCounters& counters_;
   DropLog& drops_;

@@ -15,34 +15,40 @@ constexpr Ticks kDoubtAgainAfter = duration_ticks(kNanosPerSecond / 2);
 
 }  // namespace
 
-std::uint32_t NeighborTable::find_or_add(Ip4 ip) {
-  const std::uint32_t count = count_.load(std::memory_order_relaxed);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (entries_[i].ip == ip) return i;
+std::uint32_t NeighborTable::find_bucket(Ip4 ip) const {
+  for (std::uint32_t bucket = bucket_of(ip);; bucket = (bucket + 1) % kBucketCount) {
+    const std::uint32_t number = buckets_[bucket].load(std::memory_order_acquire);
+    if (number == 0 || entries_[number - 1].ip == ip) return bucket;
   }
+}
+
+std::uint32_t NeighborTable::find_or_add(Ip4 ip) {
+  const std::uint32_t bucket = find_bucket(ip);
+  const std::uint32_t number = buckets_[bucket].load(std::memory_order_relaxed);
+  if (number != 0) return number - 1;
+  const std::uint32_t count = count_.load(std::memory_order_relaxed);
   if (count == kCapacity) return flows::kNoNeighbor;
   entries_[count].ip = ip;
   count_.store(count + 1, std::memory_order_release);
+  buckets_[bucket].store(count + 1, std::memory_order_release);
   return count;
 }
 
 void NeighborTable::learn(Ip4 ip, const Mac& mac, Ticks now) {
   if (mac.is_group() || mac.is_zero()) return;
-  const std::uint32_t count = count_.load(std::memory_order_acquire);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    Entry& e = entries_[i];
-    if (e.ip != ip) continue;
-    std::uint64_t known = 0;
-    if (macs_[i].compare_exchange_strong(known, mac.raw(), std::memory_order_relaxed)) {
-      change_count_.fetch_add(1, std::memory_order_release);
-    } else if (known != mac.raw()) {
-      e.claim.store(mac.raw(), std::memory_order_relaxed);
-      return;
-    }
-    e.confirmed.store(now, std::memory_order_relaxed);
-    e.is_wanted.store(false, std::memory_order_relaxed);
+  const std::uint32_t number = buckets_[find_bucket(ip)].load(std::memory_order_acquire);
+  if (number == 0) return;
+  const std::uint32_t index = number - 1;
+  Entry& e = entries_[index];
+  std::uint64_t known = 0;
+  if (macs_[index].compare_exchange_strong(known, mac.raw(), std::memory_order_relaxed)) {
+    change_count_.fetch_add(1, std::memory_order_release);
+  } else if (known != mac.raw()) {
+    e.claim.store(mac.raw(), std::memory_order_relaxed);
     return;
   }
+  e.confirmed.store(now, std::memory_order_relaxed);
+  e.is_wanted.store(false, std::memory_order_relaxed);
 }
 
 void NeighborTable::set_mac(std::uint32_t index, std::uint64_t mac) {

@@ -11,6 +11,7 @@
 //   slow_path_news      what the control thread is told
 #pragma once
 
+#include "dataplane/arp_queue.hpp"
 #include "dataplane/connections.hpp"
 #include "dataplane/icmp_error.hpp"
 #include "dataplane/neighbors.hpp"
@@ -50,6 +51,11 @@ class SlowPath final {
   /// and size allow it. `packet` is parsed.
   [[nodiscard]] Outcome follow(SlowPacket& packet, const Outcome& first, const Snapshot& policy,
                                Nanos now);
+  /// Judges a packet anew that was finished under an older policy and has waited since, as the next
+  /// packet of its connection would be. \param hop that it was finished for. \return of reason
+  /// kNone if it is still what the policy makes of it.
+  [[nodiscard]] Admission judge_waiting(const Judgement& before, const flows::NextHop& hop,
+                                        const Snapshot& policy, Nanos now);
   /// Ends a connection that has just been opened but cannot work.
   void abandon(const Outcome& outcome, Ticks now);
 
@@ -71,6 +77,10 @@ class SlowPath final {
                                     std::uint32_t replaces, const Snapshot& policy, Nanos now);
   template <typename Key>
   [[nodiscard]] Outcome handle_icmp_error(SlowPacket& packet, const Snapshot& policy, Nanos now);
+  template <typename Key>
+  [[nodiscard]] Admission judge_waiting(const Key& key, const Judgement& before,
+                                        const flows::NextHop& hop, const Snapshot& policy,
+                                        Nanos now);
   [[nodiscard]] DropReason may_open(const SlowPacket& packet, const IpTuple& tuple,
                                     const flows::TcpSegment* segment, const Snapshot& policy,
                                     Nanos now) const;

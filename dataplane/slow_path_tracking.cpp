@@ -2,6 +2,8 @@
 #include "dataplane/layers/gateway.hpp"
 #include "dataplane/slow_path.hpp"
 
+#include <algorithm>
+
 namespace gannet::dataplane {
 namespace {
 
@@ -145,6 +147,35 @@ SlowPath::Limit SlowPath::limit_of(const SlowPacket& packet, flows::FlowRef ref)
     return {DropReason::too_big, IcmpProblem::kTooBig, action.max_ip_bytes};
   }
   return {};
+}
+
+template <typename Key>
+Admission SlowPath::judge_waiting(const Key& key, const Judgement& before,
+                                  const flows::NextHop& hop, const Snapshot& policy, Nanos now) {
+  auto& table = connections_.table<Key>();
+  Admission admission;
+  admission.reason = DropReason::policy_changed;
+  const flows::FlowRef ref = table.find(key);
+  if (!(ref == before.flow) || table.flow(ref).kind != flows::FlowKind::kForward) return admission;
+  admission = connections_.refresh<Key>(ref, before.in, policy, to_ticks(now), false);
+  if (admission.reason != DropReason::kNone) return admission;
+  // What it is translated to cannot be another, or the connection would have ended; the way can.
+  const flows::NextHop& next = policy.next_hops[table.flow(ref).action.next_hop];
+  const bool is_same = std::equal(hop.bytes(), hop.bytes() + sizeof hop, next.bytes());
+  if (!is_same) admission.reason = DropReason::policy_changed;
+  return admission;
+}
+
+Admission SlowPath::judge_waiting(const Judgement& before, const flows::NextHop& hop,
+                                  const Snapshot& policy, Nanos now) {
+  if (before.flow.is_valid()) {
+    return before.family == Family::kIpv4 ? judge_waiting(before.v4, before, hop, policy, now)
+                                          : judge_waiting(before.v6, before, hop, policy, now);
+  }
+  // What the switch says itself it says again, if there is still a reason.
+  Admission admission;
+  admission.reason = DropReason::policy_changed;
+  return admission;
 }
 
 template Outcome SlowPath::handle_hit<flows::Ip4Key>(SlowPacket&, const IpTuple&, flows::FlowRef,

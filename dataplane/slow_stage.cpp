@@ -20,11 +20,12 @@ bool has_bad_outer_checksum(const rte_mbuf* packet) {
 }  // namespace
 
 SlowStage::SlowStage(const Config& config, SlowPath& slow_path, NeighborTable& neighbors,
-                     std::vector<PortContext>& ports, Transmitter& transmitter, Mailbox mailbox,
-                     PathCounters& counters, DropLog& drops)
+                     ArpQueue& arp_queue, std::vector<PortContext>& ports, Transmitter& transmitter,
+                     Mailbox mailbox, PathCounters& counters, DropLog& drops)
     : config_(config),
       slow_path_(slow_path),
       neighbors_(neighbors),
+      arp_queue_(arp_queue),
       ports_(ports),
       transmitter_(transmitter),
       mailbox_(mailbox),
@@ -34,7 +35,8 @@ SlowStage::SlowStage(const Config& config, SlowPath& slow_path, NeighborTable& n
       next_fragment_id_(config.worker) {}
 
 SlowStage::~SlowStage() {
-  for (unsigned i = 0; i < waiting_count_; ++i) rte_pktmbuf_free(waiting_[i].packet);
+  arp_queue_.take([](std::uint32_t) { return true; },
+                  [](const ArpQueue::Entry& entry) { rte_pktmbuf_free(entry.packet); });
   for (auto r = fragments_.drain(); r.count != 0; r = fragments_.drain()) {
     for (unsigned i = 0; i < r.count; ++i) rte_pktmbuf_free(static_cast<rte_mbuf*>(r.give_back[i]));
   }
@@ -138,6 +140,8 @@ void SlowStage::forward(Job& job, Outcome& outcome) {
     outcome.reason = DropReason::handover_full;
     return;
   }
+  job.family = outcome.family;
+  job.flow = outcome.flow;
   if (outcome.family == Family::kIpv4) {
     emit<flows::Ip4Key>(job, outcome.flow, outcome.is_translated, outcome.redirect_worker);
   } else {
@@ -199,23 +203,16 @@ void SlowStage::send_back(Job& job, const Outcome& outcome) {
          answer.tos, kNoIndex);
 }
 
-void SlowStage::run(Nanos now) {
+void SlowStage::run(const Snapshot& policy, Nanos now) {
   const Ticks ticks = to_ticks(now);
-  for (unsigned i = 0; i < waiting_count_;) {
-    Waiting& w = waiting_[i];
-    const std::uint64_t mac = neighbors_.mac_of(w.neighbor);
-    const bool is_late = reached(ticks, w.deadline);
-    if (mac == 0 && !is_late) {
-      ++i;
-      continue;
-    }
-    if (mac != 0) {
-      store(rte_pktmbuf_mtod(w.packet, std::uint8_t*), Mac::from_raw(mac));
-      transmitter_.send(w.port, w.packet, w.ingress_port, now);
-    } else {
-      transmitter_.drop(w.packet, w.ingress_port, DropReason::neighbor_unresolved);
-    }
-    remove_waiting(i);
+  const std::uint32_t changes = neighbors_.change_count();
+  if (changes != seen_changes_) {
+    seen_changes_ = changes;
+    arp_queue_.take([this](std::uint32_t neighbor) { return neighbors_.mac_of(neighbor) != 0; },
+                    [&](const ArpQueue::Entry& entry) { release(entry, policy, now); });
+  }
+  while (const auto late = arp_queue_.pop_late(ticks)) {
+    transmitter_.drop(late->packet, late->ingress_port, DropReason::neighbor_unresolved);
   }
   drop_all(fragments_.expire(ticks));
 }

@@ -9,6 +9,7 @@
 //   slow_stage_fragments  fragments that wait for the rest of their packet
 #pragma once
 
+#include "dataplane/arp_queue.hpp"
 #include "dataplane/drop_log.hpp"
 #include "dataplane/fragments.hpp"
 #include "dataplane/messages.hpp"
@@ -16,7 +17,6 @@
 #include "dataplane/slow_path.hpp"
 #include "dataplane/transmit.hpp"
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -35,8 +35,8 @@ class SlowStage final {
   };
 
   SlowStage(const Config& config, SlowPath& slow_path, NeighborTable& neighbors,
-            std::vector<PortContext>& ports, Transmitter& transmitter, Mailbox mailbox,
-            PathCounters& counters, DropLog& drops);
+            ArpQueue& arp_queue, std::vector<PortContext>& ports, Transmitter& transmitter,
+            Mailbox mailbox, PathCounters& counters, DropLog& drops);
   ~SlowStage();
   SlowStage(const SlowStage&) = delete;
   SlowStage& operator=(const SlowStage&) = delete;
@@ -51,9 +51,11 @@ class SlowStage final {
                  Nanos now);
 
   /// Sends what waited for a MAC that is known now, and drops what has waited too long.
-  void run(Nanos now);
+  void run(const Snapshot& policy, Nanos now);
   /// Whether there is anything for run() to do, now or later.
-  [[nodiscard]] bool has_work() const { return waiting_count_ + fragments_.used_count() != 0; }
+  [[nodiscard]] bool has_work() const {
+    return !arp_queue_.is_empty() || fragments_.used_count() != 0;
+  }
 
  private:
   // A packet on its way through the stage.
@@ -68,19 +70,9 @@ class SlowStage final {
     Frame frame{};
     Ingress in{};
     packet::Parsed parsed{};
+    Family family = Family::kIpv4;  // Of the flow by which it is forwarded.
+    flows::FlowRef flow{};
   };
-  // A finished frame that lacks only its destination MAC.
-  struct Waiting {
-    rte_mbuf* packet = nullptr;
-    std::uint32_t neighbor = 0;
-    std::uint16_t port = 0;
-    std::uint16_t ingress_port = 0;
-    Ticks deadline = 0;
-  };
-  static constexpr unsigned kMaxWaiting = 256;
-  static constexpr unsigned kMaxWaitingPerPort = 64;      // That the packets came in by, and of
-  static constexpr unsigned kMaxWaitingPerNeighbor = 16;  // these for one neighbour.
-
   [[nodiscard]] DropReason receive(Job& job) const;
   [[nodiscard]] DropReason read_again(Job& job) const;
   [[nodiscard]] Outcome decide(Job& job);
@@ -93,11 +85,11 @@ class SlowStage final {
                       std::uint16_t max_ip_bytes, std::uint16_t via_worker);
   void finish(Job& job, rte_mbuf* packet, Frame& frame, const flows::NextHop& hop,
               std::uint16_t flags, Be16 source_port, std::uint8_t tos, std::uint16_t via_worker);
-  void leave(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port,
-             std::uint64_t mac, std::uint16_t via_worker, Nanos now);
-  void hold(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port, Nanos now);
-  void drop_oldest_waiting();
-  void remove_waiting(unsigned index);
+  void leave(const Job& job, const flows::NextHop& hop, rte_mbuf* packet, std::uint64_t mac,
+             std::uint16_t via_worker);
+  [[nodiscard]] Judgement judgement_of(const Job& job);
+  void hold(const Job& job, const flows::NextHop& hop, rte_mbuf* packet);
+  void release(const ArpQueue::Entry& entry, const Snapshot& policy, Nanos now);
   void send_back(Job& job, const Outcome& outcome);
   void collect(Job& job);
   [[nodiscard]] std::uint16_t take_fragment_id();
@@ -108,15 +100,15 @@ class SlowStage final {
   Config config_;
   SlowPath& slow_path_;
   NeighborTable& neighbors_;
+  ArpQueue& arp_queue_;
   std::vector<PortContext>& ports_;
   Transmitter& transmitter_;
   Mailbox mailbox_;
   PathCounters& counters_;
   DropLog& drops_;
   Fragments fragments_;
-  std::array<Waiting, kMaxWaiting> waiting_;
-  unsigned waiting_count_ = 0;
   std::uint16_t next_fragment_id_;
+  std::uint32_t seen_changes_ = 0;  // Of MACs.
 };
 
 }  // namespace gannet::dataplane

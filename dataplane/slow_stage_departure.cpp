@@ -121,76 +121,76 @@ void SlowStage::finish(Job& job, rte_mbuf* packet, Frame& frame, const flows::Ne
     rewrite_macs(frame.data, hop, mac);
   }
   commit(packet, frame);
-  leave(hop, packet, job.port.index, mac, via_worker, job.now);
+  leave(job, hop, packet, mac, via_worker);
 }
 
-// Keeps a frame until its neighbour's MAC is known. Whoever sends to many neighbours that are not
-// there finds his own share of the room full, not that of others.
-void SlowStage::hold(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port,
-                     Nanos now) {
+Judgement SlowStage::judgement_of(const Job& job) {
+  Judgement judgement;
+  judgement.generation = job.policy.generation;
+  judgement.family = job.family;
+  judgement.flow = job.flow;
+  judgement.in = job.in;
+  if (!job.flow.is_valid()) return judgement;
+  if (job.family == Family::kIpv4) {
+    judgement.v4 = slow_path_.flow<flows::Ip4Key>(job.flow).key;
+  } else {
+    judgement.v6 = slow_path_.flow<flows::Ip6Key>(job.flow).key;
+  }
+  return judgement;
+}
+
+// Keeps a frame until its neighbour's MAC is known.
+void SlowStage::hold(const Job& job, const flows::NextHop& hop, rte_mbuf* packet) {
   neighbors_.want(hop.neighbor);
-  unsigned of_port = 0;
-  unsigned of_neighbor = 0;
-  for (unsigned i = 0; i < waiting_count_; ++i) {
-    if (waiting_[i].ingress_port != ingress_port) continue;
-    ++of_port;
-    of_neighbor += waiting_[i].neighbor == hop.neighbor;
+  const auto refused = arp_queue_.push(
+      {packet, job.port.index, to_ticks(job.now) + kNeighborPatience, hop, judgement_of(job)});
+  if (!refused) return;
+  transmitter_.drop(refused->packet, refused->ingress_port, DropReason::neighbor_unresolved);
+}
+
+// Sends a frame whose neighbour has answered, unless it would not be sent any more.
+void SlowStage::release(const ArpQueue::Entry& entry, const Snapshot& policy, Nanos now) {
+  const Judgement& before = entry.judgement;
+  Admission admission;
+  if (before.generation != policy.generation) {
+    admission = slow_path_.judge_waiting(before, entry.hop, policy, now);
   }
-  if (of_port >= kMaxWaitingPerPort || of_neighbor >= kMaxWaitingPerNeighbor) {
-    transmitter_.drop(packet, ingress_port, DropReason::neighbor_unresolved);
+  const std::uint64_t mac = neighbors_.mac_of(entry.hop.neighbor);
+  if (admission.reason == DropReason::kNone && mac != 0) {
+    store(rte_pktmbuf_mtod(entry.packet, std::uint8_t*), Mac::from_raw(mac));
+    transmitter_.send(entry.hop.port, entry.packet, entry.ingress_port, now);
     return;
   }
-  if (waiting_count_ == kMaxWaiting) drop_oldest_waiting();
-  waiting_[waiting_count_++] = {packet, hop.neighbor, hop.port, ingress_port,
-                                to_ticks(now) + kNeighborPatience};
+  if (mac == 0) admission.reason = DropReason::neighbor_unresolved;  // Just forgotten.
+  transmitter_.drop(entry.packet, entry.ingress_port, admission.reason);
+  const bool is_v4 = before.family == Family::kIpv4;
+  drops_.add({now, admission.reason, entry.ingress_port, admission.rule, policy.generation,
+              is_v4 ? tuple_of(before.v4) : tuple_of(before.v6)});
 }
 
-// Of the port that has the most.
-void SlowStage::drop_oldest_waiting() {
-  const auto end = waiting_.begin() + waiting_count_;
-  unsigned victim = 0;
-  long most = 0;
-  for (unsigned i = 0; i < waiting_count_; ++i) {
-    const std::uint16_t port = waiting_[i].ingress_port;
-    const auto same = [port](const Waiting& w) { return w.ingress_port == port; };
-    const bool is_first = std::none_of(waiting_.begin(), waiting_.begin() + i, same);
-    if (!is_first) continue;
-    const long count = std::count_if(waiting_.begin() + i, end, same);
-    if (count <= most) continue;
-    most = count;
-    victim = i;
-  }
-  transmitter_.drop(waiting_[victim].packet, waiting_[victim].ingress_port,
-                    DropReason::neighbor_unresolved);
-  remove_waiting(victim);
-}
-
-// In order for each neighbour: the others move up.
-void SlowStage::remove_waiting(unsigned index) {
-  std::move(waiting_.begin() + index + 1, waiting_.begin() + waiting_count_,
-            waiting_.begin() + index);
-  --waiting_count_;
-}
-
-// Sends a finished frame, or keeps it until the neighbour's MAC is known.
-void SlowStage::leave(const flows::NextHop& hop, rte_mbuf* packet, std::uint16_t ingress_port,
-                      std::uint64_t mac, std::uint16_t via_worker, Nanos now) {
-  if (hop.leaves_by_underlay() && mac == 0) {
-    hold(hop, packet, ingress_port, now);
-    return;
+// Sends a finished frame, or keeps it until the neighbour's MAC is known. It does not overtake what
+// waits for the same neighbour: whichever worker has heard the answer, and when.
+void SlowStage::leave(const Job& job, const flows::NextHop& hop, rte_mbuf* packet,
+                      std::uint64_t mac, std::uint16_t via_worker) {
+  if (hop.leaves_by_underlay()) {
+    if (mac == 0) return hold(job, hop, packet);
+    if (arp_queue_.has(hop.neighbor)) {
+      arp_queue_.take([&](std::uint32_t neighbor) { return neighbor == hop.neighbor; },
+                      [&](const auto& entry) { release(entry, job.policy, job.now); });
+    }
   }
   if (via_worker == kNoIndex) {
-    transmitter_.send(hop.port, packet, ingress_port, now);
+    transmitter_.send(hop.port, packet, job.port.index, job.now);
     return;
   }
   Message message;
   message.kind = MessageKind::kTransmit;
   message.from = config_.worker;
   message.port = hop.port;
-  message.ingress_port = ingress_port;
+  message.ingress_port = job.port.index;
   message.packet = packet;
   if (!mailbox_.send(mailbox_.context, via_worker, message)) {
-    transmitter_.drop(packet, ingress_port, DropReason::handover_full);
+    transmitter_.drop(packet, job.port.index, DropReason::handover_full);
   }
 }
 

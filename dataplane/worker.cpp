@@ -24,6 +24,7 @@ constexpr Nanos kNeighborRunEvery = 100 * kNanosPerMilli;
 constexpr unsigned kAnswerBudget = 256;  // Of the offload thread, each turn of the loop.
 constexpr unsigned kAgeBudget = 256;
 constexpr unsigned kSweepBudget = 512;
+constexpr std::uint32_t kNeighborBudget = 256;
 constexpr unsigned kCheckBudget = 4;  // A million connections in half a minute.
 // Adaptive idling: pause, then sleep a little, then longer. Waking up costs the kernel's timer
 // slack.
@@ -81,11 +82,12 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
       transmitter_(ports_, config.tracking.worker, mailbox_of(shared)),
       news_{news, stats_.path.lost_news},
       slow_path_(*connections_, shared.neighbors, {&news_, &put_news, &lose_news}),
-      fast_path_(*connections_, shared.neighbors, transmitter_, stats_.path, drop_log_),
+      arp_queue_(ports.size()),
+      fast_path_(*connections_, shared.neighbors, arp_queue_, transmitter_, stats_.path, drop_log_),
       slow_stage_({config.tracking.worker, config.tracking.worker_count, config.fragment_timeout,
                    config.max_fragments, shared.pool},
-                  slow_path_, shared.neighbors, ports_, transmitter_, mailbox_of(shared),
-                  stats_.path, drop_log_),
+                  slow_path_, shared.neighbors, arp_queue_, ports_, transmitter_,
+                  mailbox_of(shared), stats_.path, drop_log_),
       commands_(commands) {
   for (PortContext& port : ports_) port.counters = &stats_.ports[port.index];
   if (config.offload != nullptr) {
@@ -152,7 +154,7 @@ template <typename Steps>
   if (in_force == nullptr) return false;
   // The address alone would not do: a freed snapshot's may be used again.
   if (policy_ != in_force || taken_generation_ != in_force->generation) take_policy(in_force);
-  if (slow_stage_.has_work()) slow_stage_.run(now_);
+  if (slow_stage_.has_work()) slow_stage_.run(*policy_, now_);
   steps.end(LoopStep::kRest);
   unsigned received = receive(steps);
   if (shared_.worker_count > 1) received += read_mail();
@@ -305,28 +307,30 @@ void Worker::keep_house() {
 }
 
 void Worker::ask_neighbors() {
-  next_neighbor_run_ = now_ + kNeighborRunEvery;
   const Underlay& underlay = policy_->underlay;
   if (underlay.port == kNoIndex) return;
-  shared_.neighbors.run(to_ticks(now_), [&](Ip4 ip, const Mac& known) {
-    rte_mbuf* const packet = rte_pktmbuf_alloc(shared_.pool);
-    if (packet == nullptr) return;
-    constexpr std::size_t kBytes = sizeof(packet::EthernetHeader) + sizeof(packet::ArpHeader);
-    auto* const frame = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(packet, kBytes));
-    auto& ethernet = packet::header_at<packet::EthernetHeader>(frame);
-    auto& arp = packet::header_at<packet::ArpHeader>(frame + sizeof ethernet);
-    ethernet = {known.is_zero() ? kBroadcastMac : known, underlay.mac, Be16(packet::kEtherTypeArp)};
-    arp = {Be16(packet::kArpEthernet),
-           Be16(packet::kEtherTypeIpv4),
-           6,
-           4,
-           Be16(packet::kArpRequest),
-           underlay.mac,
-           underlay.vtep,
-           known,
-           ip};
-    inject(underlay.port, packet);
-  });
+  const bool is_round_over =
+      shared_.neighbors.run(to_ticks(now_), kNeighborBudget, [&](Ip4 ip, const Mac& known) {
+        rte_mbuf* const packet = rte_pktmbuf_alloc(shared_.pool);
+        if (packet == nullptr) return;
+        constexpr std::size_t kBytes = sizeof(packet::EthernetHeader) + sizeof(packet::ArpHeader);
+        auto* const frame = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(packet, kBytes));
+        auto& ethernet = packet::header_at<packet::EthernetHeader>(frame);
+        auto& arp = packet::header_at<packet::ArpHeader>(frame + sizeof ethernet);
+        ethernet = {known.is_zero() ? kBroadcastMac : known, underlay.mac,
+                    Be16(packet::kEtherTypeArp)};
+        arp = {Be16(packet::kArpEthernet),
+               Be16(packet::kEtherTypeIpv4),
+               6,
+               4,
+               Be16(packet::kArpRequest),
+               underlay.mac,
+               underlay.vtep,
+               known,
+               ip};
+        inject(underlay.port, packet);
+      });
+  if (is_round_over) next_neighbor_run_ = now_ + kNeighborRunEvery;
   transmitter_.flush();
 }
 

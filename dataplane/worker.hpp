@@ -7,6 +7,7 @@
 // run() is the thread's function; a test calls poll() itself and so decides what happens when.
 #pragma once
 
+#include "dataplane/arp_queue.hpp"
 #include "dataplane/clock.hpp"
 #include "dataplane/connections.hpp"
 #include "dataplane/drop_log.hpp"
@@ -172,6 +173,7 @@ class Worker final {
   };
   NewsOutlet news_;  // The slow path's; before it.
   SlowPath slow_path_;
+  ArpQueue arp_queue_;
   FastPath fast_path_;
   SlowStage slow_stage_;
 

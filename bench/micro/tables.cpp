@@ -3,7 +3,9 @@
 // long a large policy takes to be read.
 #include "bench/system/scenario.hpp"
 #include "control/policy/load.hpp"
+#include "dataplane/arp_queue.hpp"
 #include "dataplane/nat_mappings.hpp"
+#include "dataplane/neighbors.hpp"
 #include "dataplane/tables/acl.hpp"
 #include "dataplane/tables/lpm.hpp"
 #include "dataplane/tables/maglev.hpp"
@@ -152,6 +154,35 @@ void port_block(benchmark::State& state) {
   }
 }
 BENCHMARK(port_block)->Name("port_block")->Arg(0)->Arg(50)->Arg(90);
+
+// What an ARP message costs that anybody can send: of a neighbour, and of nobody.
+void arp_learn(benchmark::State& state) {
+  dataplane::NeighborTable table;
+  constexpr std::uint32_t kFirst = 0x0a00'0000;
+  const auto count = static_cast<std::uint32_t>(state.range(0));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (table.find_or_add(Ip4::from_host(kFirst + i)) != i) return state.SkipWithError("full");
+  }
+  std::uint32_t random = 1;
+  for ([[maybe_unused]] auto _ : state) {
+    random = random * 1'664'525 + 1'013'904'223;
+    table.learn(Ip4::from_host(kFirst + (random >> 16) % (2 * count)), vm1_mac(), 1);
+  }
+}
+BENCHMARK(arp_learn)->Name("arp_learn")->Arg(1)->Arg(dataplane::NeighborTable::kCapacity);
+
+// A packet for a neighbour that is not there, when others have taken all the room.
+void arp_wait(benchmark::State& state) {
+  const auto ports = static_cast<std::uint16_t>(state.range(0));
+  dataplane::ArpQueue queue(ports);
+  dataplane::ArpQueue::Entry entry;
+  for ([[maybe_unused]] auto _ : state) {
+    entry.ingress_port = static_cast<std::uint16_t>((entry.ingress_port + 1) % ports);
+    entry.hop.neighbor = (entry.hop.neighbor + 1) % dataplane::NeighborTable::kCapacity;
+    benchmark::DoNotOptimize(queue.push(entry));
+  }
+}
+BENCHMARK(arp_wait)->Name("arp_wait")->Arg(5)->Arg(64);
 
 // Reading a policy file of 100,000 rules, half of them each way.
 void decoder(benchmark::State& state) {
