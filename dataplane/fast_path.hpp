@@ -155,6 +155,10 @@ class FastPath final {
   [[gnu::noinline]] bool admit_segment(const Slot& slot, flows::Connection<Key>& connection,
                                        const Burst& burst);
   template <typename Key>
+  [[gnu::cold, gnu::noinline]] bool refuse_segment(const Slot& slot,
+                                                   const flows::Connection<Key>& connection,
+                                                   const Burst& burst, DropReason reason);
+  template <typename Key>
   [[gnu::noinline]] void notice(const Slot& slot, const flows::Connection<Key>& connection,
                                 const Burst& burst);
   [[nodiscard]] static bool exceeds_rate(const Burst& burst, const rte_mbuf* packet);
