@@ -132,17 +132,8 @@ bool Connections::close(std::uint32_t index, Ticks now) {
   auto& shared = connection.shared;
   if (desk_ != nullptr) desk_->withdraw(records, index, false);
   if ((shared.flags & flows::kHasRedirect) != 0) {
-    Message message;
-    message.kind = MessageKind::kRemoveRedirect;
-    message.from = config_.worker;
-    if constexpr (sizeof(Key) == sizeof(flows::Ip4Key)) {
-      message.family = Family::kIpv4;
-      message.v4 = connection.flows[1].key;
-    } else {
-      message.family = Family::kIpv6;
-      message.v6 = connection.flows[1].key;
-    }
-    if (!mailbox_.send(mailbox_.context, connection.details.redirect_worker, message)) {
+    if (!tell<Key>(connection.details.redirect_worker, NoticeKind::kRemoveRedirect,
+                   connection.flows[1].key)) {
       shared.flags |= flows::kDoomed;
       records.arm(index, now + kRetryTicks);
       return false;

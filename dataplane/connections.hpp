@@ -57,8 +57,6 @@ struct Admission {
   DropReason reason = DropReason::kNone;
   flows::FlowRef flow;
   std::uint32_t rule = flows::kNoRule;  // That denied.
-  std::uint16_t redirect_worker =
-      kNoIndex;  // Worker that must know of the reply before this packet leaves.
 };
 
 /// What opening a connection has to know of its first packet.
@@ -155,10 +153,6 @@ class Connections final {
   template <typename Key>
   bool close(std::uint32_t index, Ticks now);
 
-  /// The redirect of a connection was never made, or is no more: nobody has to be told of its end.
-  template <typename Key>
-  void forget_redirect(std::uint32_t index);
-
   /// The other workers' side of redirects. \return false if there is no room, or the key is that of
   /// a connection here.
   template <typename Key>
@@ -168,6 +162,10 @@ class Connections final {
   /// Another worker had no room for the redirect to the connection whose reverse flow has this key.
   template <typename Key>
   void redirect_refused(const Key& key, Ticks now);
+  /// Takes what the other workers have to say about redirects. To be called before a packet is
+  /// judged that belongs to no connection here, which what it brings may change. \return how much
+  /// that was.
+  unsigned read_notices(Ticks now);
 
   /// Which worker judges a packet that belongs to no connection (docs/decisions/ownership.md).
   [[nodiscard]] std::uint16_t natural_owner(const Snapshot& policy, flows::Zone zone,
@@ -230,6 +228,12 @@ class Connections final {
   [[nodiscard]] std::uint32_t& redirects_at(std::uint16_t worker) {
     return redirects_at_[sizeof(Key) == sizeof(flows::Ip4Key) ? 0 : 1][worker];
   }
+  template <typename Key>
+  [[nodiscard]] bool tell(std::uint16_t worker, NoticeKind kind, const Key& key);
+  template <typename Key>
+  void take_notice(const Notice& notice, const Key& key, Ticks now);
+  template <typename Key>
+  [[nodiscard]] bool announce_redirect(std::uint32_t index, std::uint16_t worker);
   template <typename Key>
   [[nodiscard]] bool make_redirect_room(std::uint16_t worker, std::uint32_t replaces, Ticks now);
   template <typename Key>

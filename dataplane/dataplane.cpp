@@ -20,6 +20,7 @@ namespace gannet::dataplane {
 namespace {
 
 constexpr unsigned kMailSlots = 4'096;
+constexpr unsigned kNoticeSlots = 1'024;
 constexpr unsigned kPoolCache = 256;
 constexpr unsigned kFragmentShare = 4;  // Of the buffers: as many may wait for their packet.
 
@@ -89,13 +90,17 @@ Result<void> Dataplane::make_rings() {
       rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(count), RTE_CACHE_LINE_SIZE));
   if (shared_.rcu == nullptr) return fail("no memory for the RCU state: raise memory.size");
   rte_rcu_qsbr_init(shared_.rcu, count);
-  for (unsigned to = 0; to < count; ++to) {
-    for (unsigned from = 0; from < count; ++from) {
-      const std::string name = unique_name("mail");
-      rte_ring* const ring = rte_ring_create_elem(name.c_str(), sizeof(Message), kMailSlots,
-                                                  SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-      if (ring == nullptr) return fail("no memory for the workers' rings: raise memory.size");
-      shared_.mail.push_back(ring);
+  const auto add_ring = [](std::vector<rte_ring*>& rings, std::size_t bytes, unsigned slots) {
+    rte_ring* const ring =
+        rte_ring_create_elem(unique_name("mail").c_str(), static_cast<unsigned>(bytes), slots,
+                             SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+    if (ring != nullptr) rings.push_back(ring);
+    return ring != nullptr;
+  };
+  for (unsigned i = 0; i < count * count; ++i) {
+    if (!add_ring(shared_.mail, sizeof(Message), kMailSlots) ||
+        !add_ring(shared_.notices, sizeof(Notice), kNoticeSlots)) {
+      return fail("no memory for the workers' rings: raise memory.size");
     }
   }
   return {};
@@ -226,6 +231,7 @@ Dataplane::~Dataplane() {
     }
     rte_ring_free(ring);
   }
+  for (rte_ring* const ring : shared_.notices) rte_ring_free(ring);
   workers_.clear();
   ports_.clear();
   rte_free(shared_.rcu);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What workers tell each other, one message a ring slot. A worker never waits for another: if a
-// ring is full, a packet is dropped and counted, and everything else is tried again later.
+// What workers tell each other: packets by one ring, notices of connections by another. A worker
+// never waits for another: if a ring is full, a packet is dropped and counted, and everything else
+// is tried again later.
 #pragma once
 
 #include "flows/key.hpp"
@@ -31,37 +32,52 @@ enum class HandOver : std::uint8_t {
 }
 
 enum class MessageKind : std::uint8_t {
-  kIngress,          // A packet whose connection you own or know of, as it was received.
-  kTransmit,         // A finished packet for a port whose queue you have.
-  kAddRedirect,      // Packets with this key are mine. Comes before the packet that they answer.
+  kIngress,   // A packet whose connection you own or know of, as it was received.
+  kTransmit,  // A finished packet for a port whose queue you have.
+};
+
+/// One packet for another worker.
+struct Message {
+  MessageKind kind = MessageKind::kIngress;
+  HandOver came = HandOver::kNone;  // kIngress.
+  std::uint16_t from = 0;           // Worker.
+  std::uint16_t ingress_port = 0;   // Where the packet came in.
+  std::uint16_t port = 0;           // kTransmit: where it goes out.
+  rte_mbuf* packet = nullptr;
+};
+static_assert(sizeof(Message) == 16);
+
+enum class NoticeKind : std::uint8_t {
+  kAddRedirect,      // Packets with this key are mine.
   kRemoveRedirect,   // They no longer are.
   kRedirectRefused,  // Your redirect found no room: the connection cannot work.
 };
 
-/// One message; 64 bytes, so that a ring slot is a cache line.
-struct alignas(64) Message {
-  MessageKind kind = MessageKind::kIngress;
+/// What a worker has to know of another's connection. A notice overtakes packets, and is read
+/// before a packet is taken for one of no connection: so a redirect that was sent before a packet
+/// left is there when the packet is answered.
+struct Notice {
+  NoticeKind kind = NoticeKind::kAddRedirect;
+  Family family = Family::kIpv4;  // Of the key.
+  std::uint16_t from = 0;         // Worker.
   union {
-    Family family = Family::kIpv4;  // Of the key.
-    HandOver came;                  // kIngress.
-  };
-  std::uint16_t from = 0;          // Worker.
-  std::uint16_t ingress_port = 0;  // kIngress, kTransmit: where the packet came in.
-  std::uint16_t port = 0;          // kTransmit: where it goes out.
-  rte_mbuf* packet = nullptr;      // kIngress, kTransmit.
-  union {
-    flows::Ip4Key v4;  // The redirect messages.
+    flows::Ip4Key v4;
     flows::Ip6Key v6;
   };
 
-  Message() : v6{} {}
+  Notice() : v6{} {}
 };
-static_assert(sizeof(Message) == 64);
+static_assert(sizeof(Notice) % 4 == 0);  // As rte_ring wants its elements.
 
-/// How a worker reaches the others. `send` returns false if the ring is full.
+/// How a worker reaches the others.
 struct Mailbox {
   void* context = nullptr;
+  /// Each returns false if the ring is full.
   bool (*send)(void* context, std::uint16_t to, const Message& message) = nullptr;
+  bool (*tell)(void* context, std::uint16_t to, const Notice& notice) = nullptr;
+  /// Takes what the others have told a worker, which alone may call it; of each in order. \return
+  /// how many; less than `most` only if there are no more.
+  unsigned (*listen)(void* context, std::uint16_t worker, Notice* notices, unsigned most) = nullptr;
 };
 
 }  // namespace gannet::dataplane

@@ -142,11 +142,10 @@ Admission Connections::open(FirstPacket& first, const PacketFacts& facts, std::u
   connection.shared.owner_eni = owner;
   start<Key>(index, first, facts);
   admission.flow = flows::FlowRef(index, Direction::kForward);
-  if (is_elsewhere) {
-    ++redirects_at<Key>(reply_owner);
-    connection.shared.flags |= flows::kHasRedirect;
-    connection.details.redirect_worker = reply_owner;
-    admission.redirect_worker = reply_owner;
+  if (is_elsewhere && !announce_redirect<Key>(index, reply_owner)) {
+    close<Key>(index, first.now);
+    admission.flow = {};
+    return refuse(DropReason::handover_full);
   }
   return admission;
 }

@@ -30,9 +30,8 @@ struct Outcome {
   bool is_first = false;                  // Opened a connection.
   HandOver how = HandOver::kNone;         // Of kHandOver, as `worker`.
   std::uint16_t worker = kNoIndex;
-  std::uint16_t redirect_worker = kNoIndex;  // Of kForward: has to be told of the reply first.
-  std::uint32_t rule = flows::kNoRule;       // That denied.
-  IpTuple tuple;                             // As received, if the packet got so far.
+  std::uint32_t rule = flows::kNoRule;  // That denied.
+  IpTuple tuple;                        // As received, if the packet got so far.
 
   static Outcome drop(DropReason reason, std::uint32_t rule = flows::kNoRule) {
     Outcome outcome;

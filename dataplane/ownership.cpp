@@ -10,6 +10,7 @@ using flows::Direction;
 using flows::kNoConnection;
 using flows::ZoneKind;
 
+constexpr unsigned kNoticesAtOnce = 32;
 constexpr unsigned kEvictionLooks = 32;  // A microsecond, if they are in no cache.
 
 std::uint64_t hash_address(const IpAddress& ip) {
@@ -67,14 +68,6 @@ bool Connections::make_redirect_room(std::uint16_t worker, std::uint32_t replace
 }
 
 template <typename Key>
-void Connections::forget_redirect(std::uint32_t index) {
-  auto& connection = table<Key>()[index];
-  if ((connection.shared.flags & flows::kHasRedirect) == 0) return;
-  connection.shared.flags &= static_cast<std::uint8_t>(~flows::kHasRedirect);
-  --redirects_at<Key>(connection.details.redirect_worker);
-}
-
-template <typename Key>
 bool Connections::add_redirect(const Key& key, std::uint16_t owner) {
   auto& records = table<Key>();
   const flows::FlowRef known = records.find(key);
@@ -102,13 +95,73 @@ template <typename Key>
 void Connections::redirect_refused(const Key& key, Ticks now) {
   const flows::FlowRef ref = table<Key>().find(key);
   if (!ref.is_valid() || ref.direction() != Direction::kReverse) return;
-  forget_redirect<Key>(ref.connection());
+  auto& shared = table<Key>()[ref.connection()].shared;
+  if ((shared.flags & flows::kHasRedirect) == 0) return;
+  shared.flags &= static_cast<std::uint8_t>(~flows::kHasRedirect);
+  --redirects_at<Key>(table<Key>()[ref.connection()].details.redirect_worker);
   close<Key>(ref.connection(), now);
+}
+
+template <typename Key>
+bool Connections::tell(std::uint16_t worker, NoticeKind kind, const Key& key) {
+  Notice notice;
+  notice.kind = kind;
+  notice.from = config_.worker;
+  if constexpr (sizeof(Key) == sizeof(flows::Ip4Key)) {
+    notice.family = Family::kIpv4;
+    notice.v4 = key;
+  } else {
+    notice.family = Family::kIpv6;
+    notice.v6 = key;
+  }
+  return mailbox_.tell(mailbox_.context, worker, notice);
+}
+
+template <typename Key>
+bool Connections::announce_redirect(std::uint32_t index, std::uint16_t worker) {
+  auto& connection = table<Key>()[index];
+  if (!tell<Key>(worker, NoticeKind::kAddRedirect, connection.flows[1].key)) return false;
+  connection.shared.flags |= flows::kHasRedirect;
+  connection.details.redirect_worker = worker;
+  ++redirects_at<Key>(worker);
+  return true;
+}
+
+template <typename Key>
+void Connections::take_notice(const Notice& notice, const Key& key, Ticks now) {
+  switch (notice.kind) {
+    case NoticeKind::kAddRedirect:
+      // If even the refusal finds no room, the connection stays without replies until it ages out.
+      if (!add_redirect(key, notice.from)) {
+        static_cast<void>(tell(notice.from, NoticeKind::kRedirectRefused, key));
+      }
+      break;
+    case NoticeKind::kRemoveRedirect: remove_redirect(key, notice.from); break;
+    case NoticeKind::kRedirectRefused: redirect_refused(key, now); break;
+  }
+}
+
+unsigned Connections::read_notices(Ticks now) {
+  if (config_.worker_count == 1) return 0;
+  Notice notices[kNoticesAtOnce];
+  unsigned total = 0;
+  for (unsigned count = kNoticesAtOnce; count == kNoticesAtOnce; total += count) {
+    count = mailbox_.listen(mailbox_.context, config_.worker, notices, kNoticesAtOnce);
+    for (unsigned i = 0; i < count; ++i) {
+      if (notices[i].family == Family::kIpv4) {
+        take_notice(notices[i], notices[i].v4, now);
+      } else {
+        take_notice(notices[i], notices[i].v6, now);
+      }
+    }
+  }
+  return total;
 }
 
 #define GANNET_INSTANTIATE(Key)                                                            \
   template bool Connections::make_redirect_room<Key>(std::uint16_t, std::uint32_t, Ticks); \
-  template void Connections::forget_redirect<Key>(std::uint32_t);                          \
+  template bool Connections::announce_redirect<Key>(std::uint32_t, std::uint16_t);         \
+  template bool Connections::tell<Key>(std::uint16_t, NoticeKind, const Key&);             \
   template bool Connections::add_redirect<Key>(const Key&, std::uint16_t);                 \
   template void Connections::remove_redirect<Key>(const Key&, std::uint16_t);              \
   template void Connections::redirect_refused<Key>(const Key&, Ticks)

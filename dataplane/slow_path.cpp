@@ -56,17 +56,6 @@ Outcome SlowPath::follow(SlowPacket& packet, const Outcome& first, const Snapsho
   return outcome;
 }
 
-void SlowPath::abandon(const Outcome& outcome, Ticks now) {
-  const std::uint32_t index = outcome.flow.connection();
-  if (outcome.family == Family::kIpv4) {
-    connections_.forget_redirect<Ip4Key>(index);
-    connections_.close<Ip4Key>(index, now);
-  } else {
-    connections_.forget_redirect<Ip6Key>(index);
-    connections_.close<Ip6Key>(index, now);
-  }
-}
-
 Outcome SlowPath::handle_arp(SlowPacket& packet, const Snapshot& policy, Nanos now) {
   if (packet.in.is_vm()) {
     return Outcome::answer_or_drop(
@@ -151,7 +140,8 @@ Outcome SlowPath::handle_known_shape(SlowPacket& packet, const Snapshot& policy,
   }
   const Key key = flows::make_key<Key>(packet.in.zone, packet.frame.data, parsed);
   auto& table = connections_.table<Key>();
-  const flows::FlowRef ref = table.find(key);
+  flows::FlowRef ref = table.find(key);
+  if (!ref.is_valid() && connections_.read_notices(to_ticks(now)) != 0) ref = table.find(key);
   if (!ref.is_valid()) {
     return handle_miss<Key>(packet, tuple_of(key), kNoConnection, policy, now);
   }

@@ -56,8 +56,6 @@ class SlowPath final {
   /// kNone if it is still what the policy makes of it.
   [[nodiscard]] Admission judge_waiting(const Judgement& before, const flows::NextHop& hop,
                                         const Snapshot& policy, Nanos now);
-  /// Ends a connection that has just been opened but cannot work.
-  void abandon(const Outcome& outcome, Ticks now);
 
  private:
   [[nodiscard]] Outcome handle_arp(SlowPacket& packet, const Snapshot& policy, Nanos now);

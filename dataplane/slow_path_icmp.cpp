@@ -28,7 +28,8 @@ Outcome SlowPath::handle_icmp_error(SlowPacket& packet, const Snapshot& policy, 
   const Key sent = flows::make_key<Key>(packet.in.zone, packet.frame.data, quoted);
   const Key reply = flows::reply_key(sent, packet.in.zone);
   auto& table = connections_.table<Key>();
-  const flows::FlowRef ref = table.find(reply);
+  flows::FlowRef ref = table.find(reply);
+  if (!ref.is_valid() && connections_.read_notices(to_ticks(now)) != 0) ref = table.find(reply);
   if (!ref.is_valid()) {
     const std::uint16_t owner = connections_.natural_owner(policy, packet.in.zone, tuple_of(reply));
     const bool is_elsewhere =

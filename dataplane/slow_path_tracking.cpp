@@ -11,7 +11,6 @@ template <typename Key>
 Outcome forward_first(const Admission& admission) {
   Outcome outcome = Outcome::forward_by<Key>(admission.flow);
   outcome.is_first = true;
-  outcome.redirect_worker = admission.redirect_worker;
   return outcome;
 }
 
@@ -123,10 +122,6 @@ Outcome SlowPath::handle_miss(SlowPacket& packet, const IpTuple& tuple, std::uin
 
   const Limit limit = limit_of<Key>(packet, admission.flow);
   if (limit.reason != DropReason::kNone) {
-    // Nobody has told the other worker about the replies, and later packets would not.
-    if (admission.redirect_worker != kNoIndex) {
-      abandon(Outcome::forward_by<Key>(admission.flow), to_ticks(now));
-    }
     return report(packet, limit.reason, limit.problem, limit.mtu, policy, now);
   }
   connections_.account<Key>(admission.flow, packet.frame.size, to_ticks(now), true);

@@ -21,14 +21,13 @@ bool has_bad_outer_checksum(const rte_mbuf* packet) {
 
 SlowStage::SlowStage(const Config& config, SlowPath& slow_path, NeighborTable& neighbors,
                      ArpQueue& arp_queue, std::vector<PortContext>& ports, Transmitter& transmitter,
-                     Mailbox mailbox, PathCounters& counters, DropLog& drops)
+                     PathCounters& counters, DropLog& drops)
     : config_(config),
       slow_path_(slow_path),
       neighbors_(neighbors),
       arp_queue_(arp_queue),
       ports_(ports),
       transmitter_(transmitter),
-      mailbox_(mailbox),
       counters_(counters),
       drops_(drops),
       fragments_({config.fragment_timeout, kFragmentedPackets, config.max_fragments}),
@@ -116,36 +115,13 @@ void SlowStage::act(Job& job, Outcome& outcome) {
   }
 }
 
-// Tells the worker that will receive the replies whose they are; its ring keeps the order, so a
-// packet sent through that worker cannot be overtaken by its own reply.
-bool SlowStage::announce_redirect(Job& job, const Outcome& outcome) {
-  Message message;
-  message.kind = MessageKind::kAddRedirect;
-  message.from = config_.worker;
-  message.family = outcome.family;
-  if (outcome.family == Family::kIpv4) {
-    message.v4 = slow_path_.reply_key<flows::Ip4Key>(outcome.flow);
-  } else {
-    message.v6 = slow_path_.reply_key<flows::Ip6Key>(outcome.flow);
-  }
-  if (mailbox_.send(mailbox_.context, outcome.redirect_worker, message)) return true;
-  slow_path_.abandon(outcome, to_ticks(job.now));
-  transmitter_.drop(job.packet, job.port.index, DropReason::handover_full);
-  return false;
-}
-
 void SlowStage::forward(Job& job, Outcome& outcome) {
-  if (outcome.redirect_worker != kNoIndex && !announce_redirect(job, outcome)) {
-    outcome.disposition = Disposition::kDrop;  // Later fragments too: the connection is gone.
-    outcome.reason = DropReason::handover_full;
-    return;
-  }
   job.family = outcome.family;
   job.flow = outcome.flow;
   if (outcome.family == Family::kIpv4) {
-    emit<flows::Ip4Key>(job, outcome.flow, outcome.is_translated, outcome.redirect_worker);
+    emit<flows::Ip4Key>(job, outcome.flow, outcome.is_translated);
   } else {
-    emit<flows::Ip6Key>(job, outcome.flow, outcome.is_translated, outcome.redirect_worker);
+    emit<flows::Ip6Key>(job, outcome.flow, outcome.is_translated);
   }
 }
 
@@ -167,7 +143,7 @@ void SlowStage::originate(std::uint16_t vpc, const IpTuple& tuple, rte_mbuf* pac
   job.port.counters->originated_packets.add(1);
   const unsigned tunnel = is_remote ? flows::kEncapsulate : 0;
   finish(job, packet, job.frame, hop, static_cast<std::uint16_t>(flows::kRewriteMacs | tunnel),
-         Be16(tunnel_source_port(tuple)), 0, kNoIndex);
+         Be16(tunnel_source_port(tuple)), 0);
 }
 
 // An answer goes out where the question came in, through the same tunnel if it came through one.
@@ -200,7 +176,7 @@ void SlowStage::send_back(Job& job, const Outcome& outcome) {
   IpTuple tuple = outcome.tuple;
   std::swap(tuple.source, tuple.destination);
   finish(job, job.packet, job.frame, hop, flows::kEncapsulate, Be16(tunnel_source_port(tuple)),
-         answer.tos, kNoIndex);
+         answer.tos);
 }
 
 void SlowStage::run(const Snapshot& policy, Nanos now) {

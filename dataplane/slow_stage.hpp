@@ -36,7 +36,7 @@ class SlowStage final {
 
   SlowStage(const Config& config, SlowPath& slow_path, NeighborTable& neighbors,
             ArpQueue& arp_queue, std::vector<PortContext>& ports, Transmitter& transmitter,
-            Mailbox mailbox, PathCounters& counters, DropLog& drops);
+            PathCounters& counters, DropLog& drops);
   ~SlowStage();
   SlowStage(const SlowStage&) = delete;
   SlowStage& operator=(const SlowStage&) = delete;
@@ -80,13 +80,12 @@ class SlowStage final {
   void act_on_whole(Fragments::Result& whole, const Job& first);
   void forward(Job& job, Outcome& outcome);
   template <typename Key>
-  void emit(Job& job, flows::FlowRef flow, bool is_translated, std::uint16_t via_worker);
+  void emit(Job& job, flows::FlowRef flow, bool is_translated);
   void emit_fragments(Job& job, const flows::NextHop& hop, std::uint16_t flags, Be16 source_port,
-                      std::uint16_t max_ip_bytes, std::uint16_t via_worker);
+                      std::uint16_t max_ip_bytes);
   void finish(Job& job, rte_mbuf* packet, Frame& frame, const flows::NextHop& hop,
-              std::uint16_t flags, Be16 source_port, std::uint8_t tos, std::uint16_t via_worker);
-  void leave(const Job& job, const flows::NextHop& hop, rte_mbuf* packet, std::uint64_t mac,
-             std::uint16_t via_worker);
+              std::uint16_t flags, Be16 source_port, std::uint8_t tos);
+  void leave(const Job& job, const flows::NextHop& hop, rte_mbuf* packet, std::uint64_t mac);
   [[nodiscard]] Judgement judgement_of(const Job& job);
   void hold(const Job& job, const flows::NextHop& hop, rte_mbuf* packet);
   void release(const ArpQueue::Entry& entry, const Snapshot& policy, Nanos now);
@@ -95,7 +94,6 @@ class SlowStage final {
   [[nodiscard]] std::uint16_t take_fragment_id();
   void drop_all(const Fragments::Result& result);
   void drop(Job& job, const Outcome& outcome);
-  [[nodiscard]] bool announce_redirect(Job& job, const Outcome& outcome);
 
   Config config_;
   SlowPath& slow_path_;
@@ -103,7 +101,6 @@ class SlowStage final {
   ArpQueue& arp_queue_;
   std::vector<PortContext>& ports_;
   Transmitter& transmitter_;
-  Mailbox mailbox_;
   PathCounters& counters_;
   DropLog& drops_;
   Fragments fragments_;

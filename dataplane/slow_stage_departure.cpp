@@ -34,7 +34,7 @@ void set_identification(std::uint8_t* bytes, std::uint16_t value) {
 }  // namespace
 
 template <typename Key>
-void SlowStage::emit(Job& job, flows::FlowRef ref, bool is_translated, std::uint16_t via_worker) {
+void SlowStage::emit(Job& job, flows::FlowRef ref, bool is_translated) {
   const auto& action = slow_path_.flow<Key>(ref).action;
   const packet::Parsed& parsed = job.parsed;
   const flows::NextHop& hop = job.policy.next_hops[action.next_hop];
@@ -56,8 +56,7 @@ void SlowStage::emit(Job& job, flows::FlowRef ref, bool is_translated, std::uint
     }
   }
   if (ip_bytes > action.max_ip_bytes) {
-    emit_fragments(job, hop, action.flags, action.outer_source_port, action.max_ip_bytes,
-                   via_worker);
+    emit_fragments(job, hop, action.flags, action.outer_source_port, action.max_ip_bytes);
     return;
   }
   // What lies behind the packet is worth no frame that is larger than the path.
@@ -66,14 +65,12 @@ void SlowStage::emit(Job& job, flows::FlowRef ref, bool is_translated, std::uint
     transmitter_.drop(job.packet, job.port.index, DropReason::no_buffer);
     return;
   }
-  finish(job, job.packet, job.frame, hop, action.flags, action.outer_source_port, parsed.tos,
-         via_worker);
+  finish(job, job.packet, job.frame, hop, action.flags, action.outer_source_port, parsed.tos);
 }
 
 // Cuts an IPv4 packet that is larger than the path and allows it (G17); the tunnel is never cut.
 void SlowStage::emit_fragments(Job& job, const flows::NextHop& hop, std::uint16_t flags,
-                               Be16 source_port, std::uint16_t max_ip_bytes,
-                               std::uint16_t via_worker) {
+                               Be16 source_port, std::uint16_t max_ip_bytes) {
   const packet::EthernetHeader ethernet = job.frame.ethernet();
   job.frame.pull(job.parsed.l3_offset);
   commit(job.packet, job.frame);
@@ -98,15 +95,14 @@ void SlowStage::emit_fragments(Job& job, const flows::NextHop& hop, std::uint16_
       continue;
     }
     frame.ethernet() = ethernet;
-    finish(job, pieces[i], frame, hop, flags, source_port, job.parsed.tos, via_worker);
+    finish(job, pieces[i], frame, hop, flags, source_port, job.parsed.tos);
   }
   rte_pktmbuf_free(job.packet);
 }
 
 // The Ethernet header or the tunnel, then out.
 void SlowStage::finish(Job& job, rte_mbuf* packet, Frame& frame, const flows::NextHop& hop,
-                       std::uint16_t flags, Be16 source_port, std::uint8_t tos,
-                       std::uint16_t via_worker) {
+                       std::uint16_t flags, Be16 source_port, std::uint8_t tos) {
   const std::uint64_t mac = hop.leaves_by_underlay() ? neighbors_.mac_of(hop.neighbor) : 0;
   const bool rewrites = (flags & flows::kRewriteMacs) != 0;
   if ((flags & flows::kEncapsulate) != 0) {
@@ -121,7 +117,7 @@ void SlowStage::finish(Job& job, rte_mbuf* packet, Frame& frame, const flows::Ne
     rewrite_macs(frame.data, hop, mac);
   }
   commit(packet, frame);
-  leave(job, hop, packet, mac, via_worker);
+  leave(job, hop, packet, mac);
 }
 
 Judgement SlowStage::judgement_of(const Job& job) {
@@ -171,7 +167,7 @@ void SlowStage::release(const ArpQueue::Entry& entry, const Snapshot& policy, Na
 // Sends a finished frame, or keeps it until the neighbour's MAC is known. It does not overtake what
 // waits for the same neighbour: whichever worker has heard the answer, and when.
 void SlowStage::leave(const Job& job, const flows::NextHop& hop, rte_mbuf* packet,
-                      std::uint64_t mac, std::uint16_t via_worker) {
+                      std::uint64_t mac) {
   if (hop.leaves_by_underlay()) {
     if (mac == 0) return hold(job, hop, packet);
     if (arp_queue_.has(hop.neighbor)) {
@@ -179,22 +175,10 @@ void SlowStage::leave(const Job& job, const flows::NextHop& hop, rte_mbuf* packe
                       [&](const auto& entry) { release(entry, job.policy, job.now); });
     }
   }
-  if (via_worker == kNoIndex) {
-    transmitter_.send(hop.port, packet, job.port.index, job.now);
-    return;
-  }
-  Message message;
-  message.kind = MessageKind::kTransmit;
-  message.from = config_.worker;
-  message.port = hop.port;
-  message.ingress_port = job.port.index;
-  message.packet = packet;
-  if (!mailbox_.send(mailbox_.context, via_worker, message)) {
-    transmitter_.drop(packet, job.port.index, DropReason::handover_full);
-  }
+  transmitter_.send(hop.port, packet, job.port.index, job.now);
 }
 
-template void SlowStage::emit<flows::Ip4Key>(Job&, flows::FlowRef, bool, std::uint16_t);
-template void SlowStage::emit<flows::Ip6Key>(Job&, flows::FlowRef, bool, std::uint16_t);
+template void SlowStage::emit<flows::Ip4Key>(Job&, flows::FlowRef, bool);
+template void SlowStage::emit<flows::Ip6Key>(Job&, flows::FlowRef, bool);
 
 }  // namespace gannet::dataplane

@@ -64,7 +64,6 @@ void SlowStage::act_on_whole(Fragments::Result& whole, const Job& last) {
       act(job, verdict);
       verdict.is_first = false;
       if (verdict.disposition == Disposition::kReturn) verdict.disposition = Disposition::kDrop;
-      verdict.redirect_worker = kNoIndex;
       continue;
     }
     job.frame = frame_of(packet);

@@ -39,6 +39,23 @@ bool send_mail(void* context, std::uint16_t to, const Message& message) {
   return rte_ring_sp_enqueue_elem(ring, const_cast<Message*>(&message), sizeof message) == 0;
 }
 
+bool send_notice(void* context, std::uint16_t to, const Notice& notice) {
+  auto& shared = *static_cast<Shared*>(context);
+  rte_ring* const ring = shared.notices[to * shared.worker_count + notice.from];
+  return rte_ring_sp_enqueue_elem(ring, const_cast<Notice*>(&notice), sizeof notice) == 0;
+}
+
+unsigned take_notices(void* context, std::uint16_t worker, Notice* notices, unsigned most) {
+  auto& shared = *static_cast<Shared*>(context);
+  unsigned count = 0;
+  for (unsigned from = 0; from < shared.worker_count && count < most; ++from) {
+    if (from == worker) continue;
+    count += rte_ring_sc_dequeue_burst_elem(shared.notices[worker * shared.worker_count + from],
+                                            notices + count, sizeof(Notice), most - count, nullptr);
+  }
+  return count;
+}
+
 void sleep_ns(long ns) {
   const timespec duration{0, ns};
   nanosleep(&duration, nullptr);
@@ -46,7 +63,7 @@ void sleep_ns(long ns) {
 
 }  // namespace
 
-Mailbox mailbox_of(Shared& shared) { return {&shared, &send_mail}; }
+Mailbox mailbox_of(Shared& shared) { return {&shared, &send_mail, &send_notice, &take_notices}; }
 
 Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
                                                std::span<const PortContext> ports,
@@ -86,8 +103,8 @@ Worker::Worker(const WorkerConfig& config, std::span<const PortContext> ports,
       fast_path_(*connections_, shared.neighbors, arp_queue_, transmitter_, stats_.path, drop_log_),
       slow_stage_({config.tracking.worker, config.tracking.worker_count, config.fragment_timeout,
                    config.max_fragments, shared.pool},
-                  slow_path_, shared.neighbors, arp_queue_, ports_, transmitter_,
-                  mailbox_of(shared), stats_.path, drop_log_),
+                  slow_path_, shared.neighbors, arp_queue_, ports_, transmitter_, stats_.path,
+                  drop_log_),
       commands_(commands) {
   for (PortContext& port : ports_) port.counters = &stats_.ports[port.index];
   if (config.offload != nullptr) {
@@ -212,6 +229,7 @@ void Worker::take_policy(const Snapshot* in_force) {
 }
 
 unsigned Worker::read_mail() {
+  const unsigned notices = connections_->read_notices(to_ticks(now_));
   unsigned total = 0;
   for (unsigned from = 0; from < shared_.worker_count; ++from) {
     if (from == id()) continue;
@@ -220,17 +238,20 @@ unsigned Worker::read_mail() {
     const unsigned count =
         rte_ring_sc_dequeue_burst_elem(ring, messages, sizeof(Message), kMessagesPerTurn, nullptr);
     if (count != 0 && total == 0) look_at_clock();
+    // Whoever sent these may have said something of their connections before.
+    if (count != 0) connections_->read_notices(to_ticks(now_));
     read_messages(messages, count);
     total += count;
   }
-  return total;
+  return notices + total;
 }
 
 // In order; packets that came in by one port, and on to here in one way, are worked on together.
 void Worker::read_messages(const Message* messages, unsigned count) {
   for (unsigned i = 0; i < count;) {
     if (messages[i].kind != MessageKind::kIngress) {
-      read_message(messages[i++]);
+      const Message& m = messages[i++];
+      transmitter_.send(m.port, m.packet, m.ingress_port, now_);
       continue;
     }
     const std::uint16_t port = messages[i].ingress_port;
@@ -244,41 +265,6 @@ void Worker::read_messages(const Message* messages, unsigned count) {
     ports_[port].counters->taken_over_packets.add(packet_count);
     NoSteps steps;
     forward(ports_[port], packets, packet_count, came, steps);
-  }
-}
-
-void Worker::read_message(const Message& message) {
-  const bool is_v4 = message.family == Family::kIpv4;
-  switch (message.kind) {
-    case MessageKind::kIngress: break;  // Read in bursts.
-    case MessageKind::kTransmit:
-      transmitter_.send(message.port, message.packet, message.ingress_port, now_);
-      break;
-    case MessageKind::kAddRedirect: {
-      const bool is_added = is_v4 ? connections_->add_redirect(message.v4, message.from)
-                                  : connections_->add_redirect(message.v6, message.from);
-      if (is_added) break;
-      Message refusal = message;
-      refusal.kind = MessageKind::kRedirectRefused;
-      refusal.from = id();
-      // If even that does not fit, the connection stays without replies until it ages out.
-      send_mail(&shared_, message.from, refusal);
-      break;
-    }
-    case MessageKind::kRemoveRedirect:
-      if (is_v4) {
-        connections_->remove_redirect(message.v4, message.from);
-      } else {
-        connections_->remove_redirect(message.v6, message.from);
-      }
-      break;
-    case MessageKind::kRedirectRefused:
-      if (is_v4) {
-        connections_->redirect_refused(message.v4, to_ticks(now_));
-      } else {
-        connections_->redirect_refused(message.v6, to_ticks(now_));
-      }
-      break;
   }
 }
 

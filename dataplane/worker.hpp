@@ -62,6 +62,7 @@ struct Shared {
   NeighborTable neighbors;
   // Message rings, [to * worker_count + from]: one producer, one consumer each.
   std::vector<rte_ring*> mail;
+  std::vector<rte_ring*> notices;  // In the same order.
   unsigned worker_count = 1;
 };
 
@@ -153,7 +154,6 @@ class Worker final {
                         Steps& steps);
   unsigned read_mail();
   void read_messages(const Message* messages, unsigned count);
-  void read_message(const Message& message);
   void keep_house();
   void ask_neighbors();
   void idle(bool has_moved);

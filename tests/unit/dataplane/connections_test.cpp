@@ -143,7 +143,7 @@ TEST_F(ConnectionsTest, AnEniHasNoMoreThanItsShare) {
 // taken.
 TEST_F(ConnectionsTest, F46WhatCannotEndYetGivesNoWayToAnother) {
   bool has_room = true;
-  const Mailbox mailbox{&has_room, [](void* context, std::uint16_t, const Message&) {
+  const Mailbox mailbox{&has_room, nullptr, [](void* context, std::uint16_t, const Notice&) {
                           return *static_cast<bool*>(context);
                         }};
   make(100, 2, mailbox);
@@ -168,7 +168,7 @@ TEST_F(ConnectionsTest, F46WhatCannotEndYetGivesNoWayToAnother) {
 // F41: ended while a ring is full, it ends as soon as there is room, however alive it is.
 TEST_F(ConnectionsTest, F41WhatCannotEndYetEndsShortly) {
   bool has_room = true;
-  const Mailbox mailbox{&has_room, [](void* context, std::uint16_t, const Message&) {
+  const Mailbox mailbox{&has_room, nullptr, [](void* context, std::uint16_t, const Notice&) {
                           return *static_cast<bool*>(context);
                         }};
   make(100, 2, mailbox);
@@ -212,38 +212,33 @@ TEST_F(ConnectionsTest, S2AWorkerHasNoMoreRedirectsThanItsShare) {
   constexpr std::uint16_t kWorkers = 10;
   constexpr std::uint32_t kShare = 4;  // A third of 12.
   std::uint32_t told = 0;              // Redirects that worker 1 knows of.
-  const Mailbox mailbox{&told, [](void* context, std::uint16_t to, const Message& message) {
+  const Mailbox mailbox{&told, nullptr, [](void* context, std::uint16_t to, const Notice& notice) {
                           EXPECT_EQ(to, 1);
-                          if (message.kind == MessageKind::kRemoveRedirect) {
-                            --*static_cast<std::uint32_t*>(context);
-                          }
+                          auto& count = *static_cast<std::uint32_t*>(context);
+                          count += notice.kind == NoticeKind::kAddRedirect ? 1 : -1;
                           return true;
                         }};
   make(12, kWorkers, mailbox);
   policy_->enis[eni_[0]].qos = {};
   policy_->enis[eni_[1]].worker = 1;
-  const auto open_and_tell = [&](std::uint16_t port) {
-    const DropReason reason = open(port, port);
-    if (reason == DropReason::kNone) ++told;
-    return reason;
-  };
+  const auto open_now = [&](std::uint16_t port) { return open(port, port); };
   for (std::uint16_t port = 1; port <= kShare; ++port) {
-    ASSERT_EQ(open_and_tell(port), DropReason::kNone);
+    ASSERT_EQ(open_now(port), DropReason::kNone);
   }
   answer(1, 10);
-  EXPECT_EQ(open_and_tell(5), DropReason::kNone);
+  EXPECT_EQ(open_now(5), DropReason::kNone);
   EXPECT_TRUE(find(1).is_valid());
   EXPECT_FALSE(find(2).is_valid());
   EXPECT_EQ(told, kShare);
   for (const std::uint16_t port : {3, 4, 5}) answer(port, 11);
-  EXPECT_EQ(open_and_tell(6), DropReason::redirect_table_full);
+  EXPECT_EQ(open_now(6), DropReason::redirect_table_full);
   EXPECT_EQ(connections_->connection_total(), kShare);
   EXPECT_EQ(connections_->connection_count(eni_[0]), kShare);
   policy_->enis[eni_[1]].worker = 0;
-  EXPECT_EQ(open_and_tell(6), DropReason::kNone) << "which takes no redirect";
+  EXPECT_EQ(open_now(6), DropReason::kNone) << "which takes no redirect";
   policy_->enis[eni_[1]].worker = 1;
   EXPECT_TRUE(connections_->close<Ip4Key>(find(3).connection(), 12));
-  EXPECT_EQ(open_and_tell(7), DropReason::kNone);
+  EXPECT_EQ(open_now(7), DropReason::kNone);
 }
 
 // As many as all others together may have.
