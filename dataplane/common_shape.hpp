@@ -122,6 +122,11 @@ namespace detail {
   }
 }
 
+/// The TOS or traffic class of an IP packet. \param ip its first byte.
+[[nodiscard]] inline std::uint8_t common_tos(const std::uint8_t* ip, bool is_v4) {
+  return is_v4 ? ip[1] : static_cast<std::uint8_t>(ip[0] << 4 | ip[1] >> 4);
+}
+
 /// The length of a common IP packet, header included. \param ip its first byte.
 [[nodiscard]] inline std::uint16_t common_ip_bytes(const std::uint8_t* ip, bool is_v4) {
   if (is_v4) return packet::header_at<packet::Ipv4Header>(ip).total_length.host();

@@ -2,209 +2,18 @@
 #include "dataplane/fast_path.hpp"
 
 #include "dataplane/rewrite.hpp"
-#include "flows/packet/checksum.hpp"
-
-#include <type_traits>
 
 namespace gannet::dataplane {
 namespace {
 
-constexpr unsigned kPrefetchAhead = 4;
 static_assert(Transmitter::kLaneRoom >= FastPath::kBurst);
-constexpr std::uint64_t kMacMask = 0xffff'ffff'ffff;
 // Actions that are common, and for which there is code of their own: translated and routed.
 constexpr std::uint16_t kTranslated =
     flows::kDecrementTtl | flows::kRewriteTuple | flows::kRewriteMacs;
 constexpr std::uint16_t kIntoTunnel = kTranslated | flows::kEncapsulate;
 constexpr std::uint16_t kOutOfTunnel = kTranslated | flows::kDecapsulate;
 
-std::uint64_t destination_mac(const std::uint8_t* frame) {
-  return load<std::uint64_t>(frame) & kMacMask;
-}
-std::uint64_t source_mac(const std::uint8_t* frame) {
-  return load<std::uint64_t>(frame + 6) & kMacMask;
-}
-
-std::uint8_t tos_of(const std::uint8_t* ip, bool is_v4) {
-  return is_v4 ? ip[1] : static_cast<std::uint8_t>(ip[0] << 4 | ip[1] >> 4);
-}
-
-// Whether the card found a checksum wrong: such packets must not touch a connection (F38), and the
-// slow path counts them.
-bool has_bad_checksum(const rte_mbuf* packet) {
-  const std::uint64_t flags = packet->ol_flags;
-  constexpr std::uint64_t kBad = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD |
-                                 RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD |
-                                 RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
-  if ((flags & kBad) == 0) [[likely]]
-    return false;
-  // With its "good" bit too each of them means that the card does not know; the outer IP header's
-  // has none.
-  return (flags & RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD) != 0 ||
-         (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
-         (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD ||
-         (flags & RTE_MBUF_F_RX_OUTER_L4_CKSUM_MASK) == RTE_MBUF_F_RX_OUTER_L4_CKSUM_BAD;
-}
-
-// Whether the card found the TCP checksum right. Of a tunnel it may have looked at the outside
-// only.
-bool has_checked_tcp(const rte_mbuf* packet, const std::uint8_t* frame) {
-  return (packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
-         frame == rte_pktmbuf_mtod(packet, const std::uint8_t*);
-}
-
-template <typename Key>
-[[gnu::cold, gnu::noinline]] bool has_good_tcp_checksum(const std::uint8_t* ip, unsigned ip_bytes,
-                                                        const std::uint8_t* l4) {
-  constexpr bool kIsV4 = sizeof(typename Key::Ip) == 4;
-  using Header = std::conditional_t<kIsV4, packet::Ipv4Header, packet::Ipv6Header>;
-  const auto& header = packet::header_at<Header>(ip);
-  const auto bytes = static_cast<std::uint32_t>(ip + ip_bytes - l4);
-  return packet::fold(packet::sum_bytes(l4, bytes) +
-                      packet::pseudo_header_sum(header.source, header.destination,
-                                                packet::kProtoTcp, bytes)) == 0xffff;
-}
-
-// Whether a segment's place in the window is all that is at stake: nothing is opened, closed or
-// learned by it.
-template <typename Key>
-bool is_steady(const flows::Connection<Key>& connection) {
-  const auto& details = connection.details;
-  return connection.shared.tcp_state == flows::TcpState::kEstablished &&
-         (details.tcp.peers[0].is_known & details.tcp.peers[1].is_known) != 0 &&
-         (details.card_flags & flows::kOnCard) == 0;
-}
-
 }  // namespace
-
-struct FastPath::Arrival {
-  const Snapshot& policy;
-  std::uint64_t port_mac;
-  std::uint64_t zone_word;
-  std::uint64_t origin;
-  TunnelEnd tunnel_end;
-  LastTunnel last_tunnel;
-  flows::HashSeed seed;
-  flows::FlowBuckets buckets;
-};
-
-// What is known of a frame so far.
-struct FastPath::Reading {
-  std::uint8_t* frame;
-  std::uint32_t bytes;
-  std::uint64_t origin;
-  std::uint64_t zone_word;
-};
-
-// Takes off the tunnel of a frame from the underlay, if it has one. \return whether the fast path
-// may go on with it.
-[[gnu::always_inline]] inline bool FastPath::open_tunnel(Arrival& arrival, Reading& reading) {
-  const CommonTunnel tunnel(reading.frame);
-  if (!tunnel.may_lead_to(arrival.tunnel_end)) return true;
-  // Else it must not be taken for a packet without a tunnel: those may belong to another worker.
-  if (!tunnel.is_plain(reading.bytes)) [[unlikely]]
-    return false;
-  LastTunnel& last = arrival.last_tunnel;
-  if (tunnel.vni() != last.vni) [[unlikely]] {
-    last.vni = tunnel.vni();
-    const std::uint16_t vpc = arrival.policy.find_vpc({last.vni.host() >> 8});
-    last.zone_word =
-        vpc == kNoIndex ? kNoZone : flows::Ip4Key::zone_word({flows::ZoneKind::kTunnel, vpc});
-  }
-  if (last.zone_word == kNoZone) [[unlikely]]
-    return false;
-  reading = {tunnel.inner_frame(), tunnel.inner_bytes(),
-             reading.origin | flows::Flow<flows::Ip4Key>::origin_word(0, tunnel.source()),
-             last.zone_word};
-  if ((tunnel.tos() & 3u) != 0) [[unlikely]] {
-    const std::uint8_t* const inner = tunnel.inner_frame();
-    const bool is_v4 = load<Be16>(inner + 12).host() == packet::kEtherTypeIpv4;
-    return ((tunnel.tos() ^ tos_of(inner + kEthernetBytes, is_v4)) & 3u) == 0;
-  }
-  return true;
-}
-
-template <PortRole role>
-[[gnu::always_inline]] inline FastPath::Shape FastPath::read_one(Arrival& arrival,
-                                                                 const rte_mbuf* packet,
-                                                                 Slot& slot) {
-  // The slot is written once, when all is known.
-  Reading reading{rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len, arrival.origin,
-                  arrival.zone_word};
-  if (packet->nb_segs != 1) [[unlikely]]
-    return Shape::kOdd;
-  if (reading.bytes < kMinIpv4Frame) [[unlikely]]
-    return Shape::kOdd;
-  if (has_bad_checksum(packet)) [[unlikely]]
-    return Shape::kOdd;
-  if constexpr (role == PortRole::kVm) {
-    if (source_mac(reading.frame) != arrival.port_mac) [[unlikely]]
-      return Shape::kOdd;
-  } else {
-    // A port without a role has a MAC that no frame can have.
-    if (destination_mac(reading.frame) != arrival.port_mac) [[unlikely]]
-      return Shape::kOdd;
-    if (!open_tunnel(arrival, reading)) [[unlikely]]
-      return Shape::kOdd;
-  }
-  slot.frame = reading.frame;
-  slot.frame_bytes = static_cast<std::uint16_t>(reading.bytes);
-  slot.wanted.origin = reading.origin;
-  flows::Ip4Key::Words key;
-  if (!read_common_v4(reading.frame, reading.bytes, reading.zone_word, key)) [[unlikely]]
-    return read_v6(slot, reading.zone_word);
-  slot.wanted.hash = flows::hash(key, arrival.seed);
-  arrival.buckets.prefetch(slot.wanted.hash);
-  store(&slot.wanted.key4, key);
-  return Shape::kV4;
-}
-
-// A frame that holds no common IPv4 packet.
-FastPath::Shape FastPath::read_v6(Slot& slot, std::uint64_t zone_word) {
-  flows::Ip6Key& key = keys6_[&slot - slots_];
-  if (!read_common_v6(slot.frame, slot.frame_bytes, zone_word, key)) return Shape::kOdd;
-  slot.wanted.hash = connections_.v6().hash_of(key);
-  connections_.v6().index().prefetch(slot.wanted.hash);
-  return Shape::kV6;
-}
-
-template <PortRole role>
-std::uint64_t FastPath::read_all(const Burst& burst) {
-  if (last_generation_ != burst.policy.generation) [[unlikely]] {
-    last_generation_ = burst.policy.generation;
-    last_tunnel_ = {};
-  }
-  const Underlay& underlay = burst.policy.underlay;
-  const auto& table = connections_.v4();
-  Arrival arrival{burst.policy,
-                  burst.port.mac,
-                  flows::Ip4Key::zone_word(burst.port.zone),
-                  burst.policy.generation,
-                  {underlay.vtep, Be16(underlay.vxlan_port)},
-                  last_tunnel_,
-                  table.seed(),
-                  table.index()};
-  rte_mbuf* const* const packets = burst.packets;
-  const unsigned count = burst.count;
-  std::uint64_t bytes = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    if (i + kPrefetchAhead < count) {
-      __builtin_prefetch(rte_pktmbuf_mtod(packets[i + kPrefetchAhead], const void*));
-    }
-    rte_mbuf* const packet = packets[i];
-    Slot& slot = slots_[i];
-    bytes += packet->pkt_len;
-    slot.packet = packet;
-    slot.shape = read_one<role>(arrival, packet, slot);
-  }
-  last_tunnel_ = arrival.last_tunnel;
-  return bytes;
-}
-
-std::uint64_t FastPath::read(const Burst& burst) {
-  return burst.port.role == PortRole::kVm ? read_all<PortRole::kVm>(burst)
-                                          : read_all<PortRole::kUplink>(burst);
-}
 
 template <typename Key>
 [[gnu::always_inline]] inline void FastPath::set_candidate(Slot& slot,
@@ -212,12 +21,6 @@ template <typename Key>
                                                            flows::FlowRef ref) {
   slot.connection = ref.is_valid() ? &records[ref.connection()] : nullptr;
   slot.direction = ref.direction();
-}
-
-template <typename Key>
-flows::FlowRef FastPath::ref_of(const Slot& slot, const flows::Connection<Key>& connection) const {
-  const auto index = &connection - connections_.table<Key>().records();
-  return {static_cast<std::uint32_t>(index), slot.direction};
 }
 
 void FastPath::look_up(unsigned count) {
@@ -363,44 +166,6 @@ FastPath::Fate FastPath::hand_over(std::uint16_t to, HandOver how, const Burst& 
   return Fate::kHandedOver;
 }
 
-// Takes a TCP segment into account. \return whether it is in order; else it has been dropped, shown
-// among the last drops like those of the slow path.
-template <typename Key>
-bool FastPath::admit_segment(const Slot& slot, flows::Connection<Key>& connection,
-                             const Burst& burst) {
-  constexpr bool kIsV4 = sizeof(typename Key::Ip) == 4;
-  constexpr unsigned kIpBytes = kIsV4 ? 20 : 40;
-  const std::uint8_t* const ip = slot.frame + kEthernetBytes;
-  const std::uint8_t* const l4 = ip + kIpBytes;
-  const Ticks now = to_ticks(burst.now);
-  const unsigned header = packet::header_at<packet::TcpHeader>(l4).header_bytes();
-  const unsigned ip_bytes = common_ip_bytes(ip, kIsV4);
-  const unsigned payload = ip_bytes - kIpBytes - header;
-  if (!is_steady(connection) && !has_checked_tcp(slot.packet, slot.frame) &&
-      !has_good_tcp_checksum<Key>(ip, ip_bytes, l4)) [[unlikely]] {
-    return refuse_segment(slot, connection, burst, DropReason::bad_l4_checksum);
-  }
-  const flows::TcpVerdict verdict = connections_.track<Key>(
-      ref_of(slot, connection), flows::read_segment(l4, header, payload), now);
-  if (flows::passes(verdict)) [[likely]] {
-    flows::account(connection.shared, slot.direction, slot.frame_bytes, now,
-                   verdict == flows::TcpVerdict::kPass);
-    return true;
-  }
-  return refuse_segment(slot, connection, burst,
-                        verdict == flows::TcpVerdict::kOutOfWindow ? DropReason::tcp_out_of_window
-                                                                   : DropReason::tcp_invalid_flags);
-}
-
-template <typename Key>
-bool FastPath::refuse_segment(const Slot& slot, const flows::Connection<Key>& connection,
-                              const Burst& burst, DropReason reason) {
-  drops_.add({burst.now, reason, burst.port.index, flows::kNoRule, burst.policy.generation,
-              tuple_of(connection.flow(slot.direction).key)});
-  transmitter_.drop(slot.packet, burst.port.index, reason);
-  return false;
-}
-
 // A card may be given the flow, or may have lost it.
 template <typename Key>
 void FastPath::notice(const Slot& slot, const flows::Connection<Key>& connection,
@@ -408,7 +173,7 @@ void FastPath::notice(const Slot& slot, const flows::Connection<Key>& connection
   constexpr bool kIsV4 = sizeof(typename Key::Ip) == 4;
   const std::uint8_t* const ip = slot.frame + kEthernetBytes;
   connections_.notice<Key>(ref_of(slot, connection),
-                           {tos_of(ip, kIsV4), common_ip_bytes(ip, kIsV4)}, burst.policy,
+                           {common_tos(ip, kIsV4), common_ip_bytes(ip, kIsV4)}, burst.policy,
                            burst.now);
 }
 
@@ -454,7 +219,7 @@ template <typename Key>
   std::uint8_t* const frame = slot.frame;
   std::uint8_t* const ip = frame + kEthernetBytes;
   const std::uint32_t bytes = slot.frame_bytes;
-  const std::uint8_t tos = tos_of(ip, kIsV4);
+  const std::uint8_t tos = common_tos(ip, kIsV4);
   rewrite_ip(ip, ip + (kIsV4 ? 20 : 40), flow.key.protocol, flow.action, flags);
   const bool rewrites = (flags & flows::kRewriteMacs) != 0;
   if ((flags & flows::kEncapsulate) != 0) {

@@ -127,7 +127,10 @@ class FastPath final {
   [[gnu::cold, gnu::noinline]] void bring_up(const Burst& burst);
   template <typename Key>
   [[nodiscard]] flows::FlowRef ref_of(const Slot& slot,
-                                      const flows::Connection<Key>& connection) const;
+                                      const flows::Connection<Key>& connection) const {
+    const auto index = &connection - connections_.table<Key>().records();
+    return {static_cast<std::uint32_t>(index), slot.direction};
+  }
   template <typename Key>
   static void set_candidate(Slot& slot, flows::Connection<Key>* records, flows::FlowRef ref);
 
