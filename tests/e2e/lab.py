@@ -52,6 +52,18 @@ def wait_for(what, condition, timeout=10.0, interval=0.02):
         time.sleep(interval)
 
 
+@contextlib.contextmanager
+def undisturbed():
+    """Clears up to the end, whatever a user presses meanwhile, and if the terminal goes."""
+    before = {number: signal.signal(number, signal.SIG_IGN)
+              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def is_of_a_dead_lab(name):
     found = re.match(rf"{PREFIX}(\d+)-", name)
     return found and not os.path.exists(f"/proc/{found.group(1)}")
@@ -192,6 +204,7 @@ class Lab:
         path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
         return path
 
+    @undisturbed()
     def close(self):
         atexit.unregister(self.close)
         for process in reversed(self.processes):

@@ -62,17 +62,22 @@ def test_demo_holds_with_a_card():
     assert left_behind(demo) == []
 
 
-@pytest.mark.parametrize("line", [0, 2, 7])
-def test_interrupted_demo_leaves_nothing(line):
-    """Ctrl-C: the whole group gets SIGINT, in the middle of this line of the report."""
+@pytest.mark.parametrize("line, signals", [(0, [signal.SIGINT]), (2, [signal.SIGINT, signal.SIGINT]),
+                                           (7, [signal.SIGHUP])])
+def test_interrupted_demo_leaves_nothing(line, signals):
+    """Ctrl-C, once or twice, or a terminal that closes: the whole group hears of it, in the middle of this
+    line of the report."""
     demo = start()
     for _ in range(line):
         assert demo.stdout.readline()
     time.sleep(0.7)
-    os.killpg(demo.pid, signal.SIGINT)
+    for number in signals:
+        os.killpg(demo.pid, number)
+        time.sleep(0.1)
     text = demo.communicate(timeout=30)[0]
-    assert demo.returncode == 130, text
-    assert "everything has been removed" in text and "Traceback" not in text
+    assert demo.returncode == 128 + signals[0], text
+    assert "Traceback" not in text
+    assert ("everything has been removed" in text) == (signals[0] == signal.SIGINT)
     assert left_behind(demo) == []
 
 
