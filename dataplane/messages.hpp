@@ -75,9 +75,11 @@ struct Mailbox {
   /// Each returns false if the ring is full.
   bool (*send)(void* context, std::uint16_t to, const Message& message) = nullptr;
   bool (*tell)(void* context, std::uint16_t to, const Notice& notice) = nullptr;
-  /// Takes what the others have told a worker, which alone may call it; of each in order. \return
-  /// how many; less than `most` only if there are no more.
-  unsigned (*listen)(void* context, std::uint16_t worker, Notice* notices, unsigned most) = nullptr;
+  /// How much another worker has told a worker, which alone may call this and the next.
+  unsigned (*waiting)(void* context, std::uint16_t worker, std::uint16_t from) = nullptr;
+  /// Takes of that, in order. \return how much.
+  unsigned (*listen)(void* context, std::uint16_t worker, std::uint16_t from, Notice* notices,
+                     unsigned most) = nullptr;
 };
 
 }  // namespace gannet::dataplane

@@ -3,6 +3,8 @@
 // (docs/decisions/ownership.md).
 #include "dataplane/connections.hpp"
 
+#include <algorithm>
+
 namespace gannet::dataplane {
 namespace {
 
@@ -11,7 +13,7 @@ using flows::kNoConnection;
 using flows::ZoneKind;
 
 constexpr unsigned kNoticesAtOnce = 32;
-constexpr unsigned kEvictionLooks = 32;  // A microsecond, if they are in no cache.
+constexpr unsigned kEvictionLooks = 32;  // Some 3 us, if they are in no cache.
 
 std::uint64_t hash_address(const IpAddress& ip) {
   return (load<std::uint64_t>(ip.data()) ^ load<std::uint64_t>(ip.data() + 8)) * 0x9e3779b97f4a7c15;
@@ -95,10 +97,7 @@ template <typename Key>
 void Connections::redirect_refused(const Key& key, Ticks now) {
   const flows::FlowRef ref = table<Key>().find(key);
   if (!ref.is_valid() || ref.direction() != Direction::kReverse) return;
-  auto& shared = table<Key>()[ref.connection()].shared;
-  if ((shared.flags & flows::kHasRedirect) == 0) return;
-  shared.flags &= static_cast<std::uint8_t>(~flows::kHasRedirect);
-  --redirects_at<Key>(table<Key>()[ref.connection()].details.redirect_worker);
+  // It may be a successor's, whose redirect has found room: so that worker is told all the same.
   close<Key>(ref.connection(), now);
 }
 
@@ -141,17 +140,24 @@ void Connections::take_notice(const Notice& notice, const Key& key, Ticks now) {
   }
 }
 
+// What is told meanwhile has to wait: who tells faster than this worker reads must not hold it.
 unsigned Connections::read_notices(Ticks now) {
-  if (config_.worker_count == 1) return 0;
-  Notice notices[kNoticesAtOnce];
   unsigned total = 0;
-  for (unsigned count = kNoticesAtOnce; count == kNoticesAtOnce; total += count) {
-    count = mailbox_.listen(mailbox_.context, config_.worker, notices, kNoticesAtOnce);
-    for (unsigned i = 0; i < count; ++i) {
-      if (notices[i].family == Family::kIpv4) {
-        take_notice(notices[i], notices[i].v4, now);
-      } else {
-        take_notice(notices[i], notices[i].v6, now);
+  for (std::uint16_t from = 0; from < config_.worker_count; ++from) {
+    if (from == config_.worker) continue;
+    unsigned left = mailbox_.waiting(mailbox_.context, config_.worker, from);
+    total += left;
+    while (left != 0) {
+      Notice notices[kNoticesAtOnce];
+      const unsigned count = mailbox_.listen(mailbox_.context, config_.worker, from, notices,
+                                             std::min(left, kNoticesAtOnce));
+      left -= count;
+      for (unsigned i = 0; i < count; ++i) {
+        if (notices[i].family == Family::kIpv4) {
+          take_notice(notices[i], notices[i].v4, now);
+        } else {
+          take_notice(notices[i], notices[i].v6, now);
+        }
       }
     }
   }

@@ -45,15 +45,16 @@ bool send_notice(void* context, std::uint16_t to, const Notice& notice) {
   return rte_ring_sp_enqueue_elem(ring, const_cast<Notice*>(&notice), sizeof notice) == 0;
 }
 
-unsigned take_notices(void* context, std::uint16_t worker, Notice* notices, unsigned most) {
+unsigned waiting_notices(void* context, std::uint16_t worker, std::uint16_t from) {
   auto& shared = *static_cast<Shared*>(context);
-  unsigned count = 0;
-  for (unsigned from = 0; from < shared.worker_count && count < most; ++from) {
-    if (from == worker) continue;
-    count += rte_ring_sc_dequeue_burst_elem(shared.notices[worker * shared.worker_count + from],
-                                            notices + count, sizeof(Notice), most - count, nullptr);
-  }
-  return count;
+  return rte_ring_count(shared.notices[worker * shared.worker_count + from]);
+}
+
+unsigned take_notices(void* context, std::uint16_t worker, std::uint16_t from, Notice* notices,
+                      unsigned most) {
+  auto& shared = *static_cast<Shared*>(context);
+  rte_ring* const ring = shared.notices[worker * shared.worker_count + from];
+  return rte_ring_sc_dequeue_burst_elem(ring, notices, sizeof(Notice), most, nullptr);
 }
 
 void sleep_ns(long ns) {
@@ -63,7 +64,9 @@ void sleep_ns(long ns) {
 
 }  // namespace
 
-Mailbox mailbox_of(Shared& shared) { return {&shared, &send_mail, &send_notice, &take_notices}; }
+Mailbox mailbox_of(Shared& shared) {
+  return {&shared, &send_mail, &send_notice, &waiting_notices, &take_notices};
+}
 
 Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
                                                std::span<const PortContext> ports,

@@ -28,7 +28,7 @@ inline constexpr std::uint32_t kNoConnection = 0xffff'ffff;
 
 /// What a flow's slot in the table leads to.
 enum class FlowKind : std::uint8_t {
-  kUnindexed,  // Not in the index: a record that is being built, or the unused half of a redirect.
+  kUnindexed,  // Not in the index: a record that is being built.
   kForward,    // Packets take the action.
   kRedirect,   // The connection is owned by the worker whose number is in the action's next_hop.
 };
