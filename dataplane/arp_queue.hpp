@@ -23,14 +23,21 @@ struct rte_mbuf;
 
 namespace gannet::dataplane {
 
+/// The flow of a family that has forwarded a packet, and what it has made of it.
+template <typename Key>
+struct JudgedFlow {
+  Key key{};
+  flows::Tuple<typename Key::Ip> translated{};
+};
+
 /// How a packet has been judged.
 struct Judgement {
   std::uint32_t generation = 0;   // Of the policy.
   Family family = Family::kIpv4;  // Of the flow that forwards it,
   flows::FlowRef flow;            // which is none if the switch itself is the sender.
   Ingress in;
-  flows::Ip4Key v4{};  // The flow's, of its family.
-  flows::Ip6Key v6{};
+  JudgedFlow<flows::Ip4Key> v4;  // Of its family.
+  JudgedFlow<flows::Ip6Key> v6;
 };
 
 class ArpQueue final {

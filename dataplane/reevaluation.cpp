@@ -142,9 +142,12 @@ Admission Connections::refresh(flows::FlowRef ref, const Ingress& in, const Snap
                            flow.destination_mac == in.destination_mac;
   if (!is_attached) {
     // The way in may have changed: another gateway MAC, a peer that has moved. The decision has
-    // not.
+    // not. Of a packet that has waited for its next hop it may be there no more.
     const auto before = flow;
-    admission.reason = attach_direction(connection, ref.direction(), in, policy);
+    admission.reason = judge_zone(in, policy);
+    if (admission.reason == DropReason::kNone) {
+      admission.reason = attach_direction(connection, ref.direction(), in, policy);
+    }
     if (admission.reason != DropReason::kNone) {
       flow = before;
       return admission;

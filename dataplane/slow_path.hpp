@@ -76,7 +76,7 @@ class SlowPath final {
   template <typename Key>
   [[nodiscard]] Outcome handle_icmp_error(SlowPacket& packet, const Snapshot& policy, Nanos now);
   template <typename Key>
-  [[nodiscard]] Admission judge_waiting(const Key& key, const Judgement& before,
+  [[nodiscard]] Admission judge_waiting(const JudgedFlow<Key>& flow, const Judgement& before,
                                         const flows::NextHop& hop, const Snapshot& policy,
                                         Nanos now);
   [[nodiscard]] DropReason may_open(const SlowPacket& packet, const IpTuple& tuple,

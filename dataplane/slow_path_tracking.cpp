@@ -145,18 +145,20 @@ SlowPath::Limit SlowPath::limit_of(const SlowPacket& packet, flows::FlowRef ref)
 }
 
 template <typename Key>
-Admission SlowPath::judge_waiting(const Key& key, const Judgement& before,
+Admission SlowPath::judge_waiting(const JudgedFlow<Key>& flow, const Judgement& before,
                                   const flows::NextHop& hop, const Snapshot& policy, Nanos now) {
   auto& table = connections_.table<Key>();
   Admission admission;
   admission.reason = DropReason::policy_changed;
-  const flows::FlowRef ref = table.find(key);
+  const flows::FlowRef ref = table.find(flow.key);
   if (!(ref == before.flow) || table.flow(ref).kind != flows::FlowKind::kForward) return admission;
   admission = connections_.refresh<Key>(ref, before.in, policy, to_ticks(now), false);
   if (admission.reason != DropReason::kNone) return admission;
-  // What it is translated to cannot be another, or the connection would have ended; the way can.
-  const flows::NextHop& next = policy.next_hops[table.flow(ref).action.next_hop];
-  const bool is_same = std::equal(hop.bytes(), hop.bytes() + sizeof hop, next.bytes());
+  // The way can be another, and the connection one that has come in place of the packet's.
+  const auto& action = table.flow(ref).action;
+  const flows::NextHop& next = policy.next_hops[action.next_hop];
+  const bool is_same = action.tuple == flow.translated &&
+                       std::equal(hop.bytes(), hop.bytes() + sizeof hop, next.bytes());
   if (!is_same) admission.reason = DropReason::policy_changed;
   return admission;
 }

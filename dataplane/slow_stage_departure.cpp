@@ -128,9 +128,11 @@ Judgement SlowStage::judgement_of(const Job& job) {
   judgement.in = job.in;
   if (!job.flow.is_valid()) return judgement;
   if (job.family == Family::kIpv4) {
-    judgement.v4 = slow_path_.flow<flows::Ip4Key>(job.flow).key;
+    const auto& flow = slow_path_.flow<flows::Ip4Key>(job.flow);
+    judgement.v4 = {flow.key, flow.action.tuple};
   } else {
-    judgement.v6 = slow_path_.flow<flows::Ip6Key>(job.flow).key;
+    const auto& flow = slow_path_.flow<flows::Ip6Key>(job.flow);
+    judgement.v6 = {flow.key, flow.action.tuple};
   }
   return judgement;
 }
@@ -161,7 +163,7 @@ void SlowStage::release(const ArpQueue::Entry& entry, const Snapshot& policy, Na
   transmitter_.drop(entry.packet, entry.ingress_port, admission.reason);
   const bool is_v4 = before.family == Family::kIpv4;
   drops_.add({now, admission.reason, entry.ingress_port, admission.rule, policy.generation,
-              is_v4 ? tuple_of(before.v4) : tuple_of(before.v6)});
+              is_v4 ? tuple_of(before.v4.key) : tuple_of(before.v6.key)});
 }
 
 // Sends a finished frame, or keeps it until the neighbour's MAC is known. It does not overtake what
