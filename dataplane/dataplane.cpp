@@ -20,7 +20,6 @@ namespace gannet::dataplane {
 namespace {
 
 constexpr unsigned kMailSlots = 4'096;
-constexpr unsigned kNoticeSlots = 1'024;
 constexpr unsigned kPoolCache = 256;
 constexpr unsigned kFragmentShare = 4;  // Of the buffers: as many may wait for their packet.
 

@@ -53,6 +53,9 @@ enum class NoticeKind : std::uint8_t {
   kRedirectRefused,  // Your redirect found no room: the connection cannot work.
 };
 
+/// Of a ring: a worker has no more than this to read of another.
+inline constexpr unsigned kNoticeSlots = 1'024;
+
 /// What a worker has to know of another's connection. A notice overtakes packets, and is read
 /// before a packet is taken for one of no connection: so a redirect that was sent before a packet
 /// left is there when the packet is answered.
@@ -75,9 +78,8 @@ struct Mailbox {
   /// Each returns false if the ring is full.
   bool (*send)(void* context, std::uint16_t to, const Message& message) = nullptr;
   bool (*tell)(void* context, std::uint16_t to, const Notice& notice) = nullptr;
-  /// How much another worker has told a worker, which alone may call this and the next.
-  unsigned (*waiting)(void* context, std::uint16_t worker, std::uint16_t from) = nullptr;
-  /// Takes of that, in order. \return how much.
+  /// Takes what another worker has told a worker, which alone may call it; in order. \return how
+  /// much; less than `most` only if there is no more.
   unsigned (*listen)(void* context, std::uint16_t worker, std::uint16_t from, Notice* notices,
                      unsigned most) = nullptr;
 };

@@ -3,8 +3,6 @@
 // (docs/decisions/ownership.md).
 #include "dataplane/connections.hpp"
 
-#include <algorithm>
-
 namespace gannet::dataplane {
 namespace {
 
@@ -13,6 +11,7 @@ using flows::kNoConnection;
 using flows::ZoneKind;
 
 constexpr unsigned kNoticesAtOnce = 32;
+static_assert(kNoticeSlots % kNoticesAtOnce == 0);
 constexpr unsigned kEvictionLooks = 32;  // Some 3 us, if they are in no cache.
 
 std::uint64_t hash_address(const IpAddress& ip) {
@@ -140,18 +139,17 @@ void Connections::take_notice(const Notice& notice, const Key& key, Ticks now) {
   }
 }
 
-// What is told meanwhile has to wait: who tells faster than this worker reads must not hold it.
+// No more than a ring holds: what is told meanwhile has to wait, and who tells
+// faster than this worker reads must not hold it.
 unsigned Connections::read_notices(Ticks now) {
   unsigned total = 0;
   for (std::uint16_t from = 0; from < config_.worker_count; ++from) {
     if (from == config_.worker) continue;
-    unsigned left = mailbox_.waiting(mailbox_.context, config_.worker, from);
-    total += left;
-    while (left != 0) {
+    unsigned count = kNoticesAtOnce;
+    for (unsigned left = kNoticeSlots; left != 0 && count == kNoticesAtOnce; left -= count) {
       Notice notices[kNoticesAtOnce];
-      const unsigned count = mailbox_.listen(mailbox_.context, config_.worker, from, notices,
-                                             std::min(left, kNoticesAtOnce));
-      left -= count;
+      count = mailbox_.listen(mailbox_.context, config_.worker, from, notices, kNoticesAtOnce);
+      total += count;
       for (unsigned i = 0; i < count; ++i) {
         if (notices[i].family == Family::kIpv4) {
           take_notice(notices[i], notices[i].v4, now);

@@ -45,11 +45,6 @@ bool send_notice(void* context, std::uint16_t to, const Notice& notice) {
   return rte_ring_sp_enqueue_elem(ring, const_cast<Notice*>(&notice), sizeof notice) == 0;
 }
 
-unsigned waiting_notices(void* context, std::uint16_t worker, std::uint16_t from) {
-  auto& shared = *static_cast<Shared*>(context);
-  return rte_ring_count(shared.notices[worker * shared.worker_count + from]);
-}
-
 unsigned take_notices(void* context, std::uint16_t worker, std::uint16_t from, Notice* notices,
                       unsigned most) {
   auto& shared = *static_cast<Shared*>(context);
@@ -64,9 +59,7 @@ void sleep_ns(long ns) {
 
 }  // namespace
 
-Mailbox mailbox_of(Shared& shared) {
-  return {&shared, &send_mail, &send_notice, &waiting_notices, &take_notices};
-}
+Mailbox mailbox_of(Shared& shared) { return {&shared, &send_mail, &send_notice, &take_notices}; }
 
 Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config,
                                                std::span<const PortContext> ports,
