@@ -139,8 +139,8 @@ void Connections::take_notice(const Notice& notice, const Key& key, Ticks now) {
   }
 }
 
-// No more than a ring holds: what is told meanwhile has to wait, and who tells
-// faster than this worker reads must not hold it.
+// No more than a ring holds: what is told meanwhile has to wait, and who tells faster than this
+// worker reads must not hold it.
 unsigned Connections::read_notices(Ticks now) {
   unsigned total = 0;
   for (std::uint16_t from = 0; from < config_.worker_count; ++from) {
