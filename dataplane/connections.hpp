@@ -190,9 +190,6 @@ class Connections final {
   [[nodiscard]] std::uint32_t connection_total() const {
     return v4_->used_count() + v6_->used_count();
   }
-  [[nodiscard]] std::uint32_t redirect_total() const {
-    return v4_->redirect_count() + v6_->redirect_count();
-  }
   /// Connections evicted because the table was full.
   [[nodiscard]] std::uint64_t evicted_count() const { return evicted_count_; }
   /// After changes of policy: how often a connection was judged again, and how often one that the
